@@ -1,0 +1,10 @@
+"""customresource-exporter: follows every custom resource of a Kubernetes cluster and tells what changed."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+
+__all__ = ["__version__"]
+
+__version__ = version("customresource-exporter")

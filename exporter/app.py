@@ -1,0 +1,243 @@
+"""START HERE: builds everything from the options and the configuration, runs it, and ends it in order.
+
+The only place that makes collaborators. The order of the end: readiness goes, the streams stop, what they had seen is
+committed, the outputs get a few seconds, the journal is closed. What an output did not get by then waits there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import secrets
+import signal
+import time
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+import uvloop
+
+from exporter import __version__, logs
+from exporter.changes.pointer import compile_patterns
+from exporter.changes.redact import Redactor
+from exporter.changes.tracker import Tracker
+from exporter.changes.writer import WriterTable
+from exporter.config import Config, load
+from exporter.delivery import deliver
+from exporter.errors import JournalError
+from exporter.follow import Follower
+from exporter.ingest import Inbox, Ingest
+from exporter.journal.store import MEMORY, Journal
+from exporter.kube.client import Api
+from exporter.kube.discovery import Discovery
+from exporter.kube.reflector import Selection
+from exporter.kube.selection import TypeSelection, glob_matches
+from exporter.metrics.changes import ChangeMetrics
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.health import Health
+from exporter.otlp import consumer as otlp
+from exporter.web import serve
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exporter.options import RunOptions
+
+
+log = structlog.get_logger()
+
+_KEY_FILE = "redaction.key"
+_UPKEEP_SECONDS = 1.0
+_WAL_BYTES = 4 * 1024 * 1024
+# The journal may never be larger than its size; eviction begins before.
+_EVICT_AT = 0.9
+
+
+def run(options: RunOptions) -> int:
+    """Run the exporter until it is told to stop.
+
+    Returns:
+        the exit code
+
+    Raises:
+        ExporterError: it cannot begin
+
+    """
+    # Objects live in the journal, not in the interpreter: what is left is short-lived, and long collections only stall.
+    gc.set_threshold(50_000, 50, 1000)
+    logs.configure(options.log_level, options.log_format)
+    config = load(options.config) if options.config else Config()
+    return uvloop.run(_run(options, config))
+
+
+async def _run(options: RunOptions, config: Config) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        journal = _open_journal(options.data_dir)
+        stack.callback(journal.close)
+        api = await stack.enter_async_context(Api.connect(options.kubeconfig, options.context))
+        cluster_uid = await api.cluster_uid()
+        journal.bind(cluster_uid)
+        exporter = Exporter(config, journal, api, cluster_uid, _redaction_key(options.data_dir))
+        address = await stack.enter_async_context(serve(options.listen_address, exporter.exposition, exporter.waiting))
+        log.info(
+            "started", version=__version__, server=api.server, metrics=f"http://{address}/metrics",
+            journal=str(journal.path or MEMORY),
+        )  # fmt: skip
+        await exporter.run(stop)
+        log.info("stopped")
+    return 0
+
+
+class Exporter:
+    """Everything that one run is made of.
+
+    Args:
+        config: the configuration in force
+        journal: open, and bound to the cluster
+        api: the server
+        cluster_uid: its identity
+        key: of the redaction
+
+    """
+
+    def __init__(self, config: Config, journal: Journal, api: Api, cluster_uid: str, key: bytes) -> None:
+        self._config = config
+        self._journal = journal
+        self._health = health = Health()
+        health.config_last_reload_successful.set(1)
+        self._metrics = metrics = ChangeMetrics()
+        metrics.restore(journal.totals())
+        types = TypeSelection(config.watch.include, config.watch.exclude)
+        self._inbox = Inbox()
+        self._follower = Follower(
+            api, journal, self._inbox, health,
+            types=types, namespaces=config.watch.namespaces, selection=_selection(config),
+            went_backwards=self._went_backwards,
+        )  # fmt: skip
+        self._follower.forget_unselected()
+        for (group, kind, namespace), count in journal.counts().items():
+            metrics.objects(group, kind, namespace, count)
+        self._redactor = Redactor(key, config.changes.redact)
+        self._tracker = Tracker(
+            cluster_uid=cluster_uid,
+            redactor=self._redactor,
+            writers=WriterTable(
+                {
+                    "human": config.changes.writers.human,
+                    "gitops": config.changes.writers.gitops,
+                    "controller": config.changes.writers.controller,
+                }
+            ),
+            stored=journal.object,
+            buried=journal.tombstone,
+            schema=self._follower.schema,
+            ignore=compile_patterns(config.changes.ignore_paths),
+            epoch=journal.epoch,
+        )
+        self._ingest = Ingest(self._inbox, self._tracker, journal, metrics, health)
+        self._discovery = Discovery(api, types, self._follower)
+        self._consumers = otlp.consumers(os.environ, config, journal.id, cluster_uid)
+        self._stopping = False
+        self.exposition = Exposition(metrics, health)
+
+    def waiting(self) -> list[str]:
+        """Name what keeps the exporter from being ready."""
+        return ["stopping"] if self._stopping else self._follower.waiting()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until told to stop, then end in order."""
+        ending = asyncio.Event()
+        following = [
+            asyncio.create_task(work, name=name)
+            for name, work in (
+                ("discovery", self._discovery.run()),
+                ("ingest", self._ingest.run()),
+                ("upkeep", self._upkeep()),
+                ("ready", self._tell_ready()),
+            )
+        ]
+        outputs = [
+            asyncio.create_task(deliver(self._journal, consumer, self._health, ending), name=consumer.name)
+            for consumer in self._consumers
+        ]
+        waiting = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait({*following[:3], *outputs, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        self._stopping = True
+        await self._follower.stop()
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
+        await self._ingest.drain()
+        ending.set()
+        await asyncio.gather(*outputs, return_exceptions=True)
+        for task in done - {waiting}:
+            task.result()  # a task that ended by itself did so by an error that nobody expected
+
+    async def _tell_ready(self) -> None:
+        while self.waiting():
+            await asyncio.sleep(0.05)
+        log.info("ready")
+
+    def _went_backwards(self) -> None:
+        self._journal.next_epoch()
+        self._tracker.epoch = self._journal.epoch
+        log.warning("the API server's history went backwards (a restored backup?); listing everything again")
+
+    async def _upkeep(self) -> None:
+        """Keep the journal in its bounds and the gauges true."""
+        keep, limit = self._config.journal.retention_ns, self._config.journal.size_bytes
+        redactions = 0
+        while True:
+            evicted = self._journal.evict(keep, int(limit * _EVICT_AT))
+            for consumer, count in evicted.undelivered.items():
+                self._health.delivery_dropped.labels(consumer, "retention").inc(count)
+            sizes = self._journal.sizes()
+            self._health.journal_bytes.set(sizes.files)
+            self._health.journal_wal_bytes.set(sizes.wal)
+            self._health.journal_changes.set(sizes.changes)
+            self._health.redactions.inc(self._redactor.count - redactions)
+            redactions = self._redactor.count
+            self._journal.drop_totals(self._metrics.expire(time.time()))
+            if sizes.wal > _WAL_BYTES:
+                await asyncio.to_thread(self._journal.checkpoint)
+            await asyncio.sleep(0 if evicted.changes else _UPKEEP_SECONDS)
+
+
+def _selection(config: Config) -> Callable[[str, str], Selection]:
+    """Make the look-up of a type's selectors."""
+    watch = config.watch
+
+    def of(group: str, kind: str) -> Selection:
+        metadata_only = any(glob_matches(glob, group, kind) for glob in watch.metadata_only)
+        return Selection(watch.label_selector, watch.field_selector, metadata_only)
+
+    return of
+
+
+def _open_journal(data_dir: str) -> Journal:
+    return Journal.open(None if data_dir == MEMORY else Path(data_dir))
+
+
+def _redaction_key(data_dir: str) -> bytes:
+    """Read the key of the redaction, or make it; it never leaves the data directory."""
+    if data_dir == MEMORY:
+        return secrets.token_bytes(32)
+    path = Path(data_dir) / _KEY_FILE
+    try:
+        with (
+            suppress(FileExistsError),
+            os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
+        ):
+            file.write(secrets.token_bytes(32))
+        return path.read_bytes()
+    except OSError as error:
+        msg = f"cannot read or make {path}: {error.strerror}; give --data-dir a directory that is ours alone"
+        raise JournalError(msg) from error

@@ -1,0 +1,56 @@
+"""What one commit writes: filled by the tracker, completed by the metrics, handed to the journal.
+
+The one mutable value in the flow; it lives from one commit to the next and nobody keeps it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    from exporter.model import Change, Checkpoint, ObjectKey, ResourceType, Scope, Stored, Tombstone
+
+
+# (family, group, kind, namespace, further label values…)
+Series = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Changes, and everything that must become true together with them.
+
+    Attributes:
+        changes: in their order
+        objects: the new last-seen state; None removes the object
+        tombstones: of the objects that were deleted
+        checkpoints: how far each scope has been followed with this commit; None removes the mark
+        adds: by how much totals grow
+        sets: what totals become
+        counted: by how many the objects of each (group, kind, namespace) grow
+        removed: (group, kind) of types that are no longer defined
+        coalesced: versions that lists are known to have swallowed
+        unreadable: objects that could only be kept as a hash
+        truncated: changes whose fields were cut
+        forgotten: objects that left the selection
+
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    objects: dict[ObjectKey, Stored | None] = field(default_factory=dict)
+    tombstones: dict[ObjectKey, Tombstone] = field(default_factory=dict)
+    checkpoints: dict[Scope, Checkpoint | None] = field(default_factory=dict)
+    adds: dict[Series, float] = field(default_factory=dict)
+    sets: dict[Series, float] = field(default_factory=dict)
+    counted: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    removed: list[tuple[str, str]] = field(default_factory=list)
+    coalesced: int = 0
+    unreadable: int = 0
+    truncated: int = 0
+    forgotten: int = 0
+
+    def count(self, resource_type: ResourceType, namespace: str, by: int) -> None:
+        """Note that there are more, or fewer, objects of a type in a namespace."""
+        place = (resource_type.group, resource_type.kind, namespace)
+        self.counted[place] = self.counted.get(place, 0) + by

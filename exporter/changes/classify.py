@@ -1,0 +1,91 @@
+"""Which word says what a version changed, and whether it is worth a word at all.
+
+Pure rules over two redacted versions of one object; the order of the rules is the contract.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from exporter.timestamps import normalise
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from exporter.model import ChangeType, FieldChange
+
+
+# What the server sets for itself: never a reason for a change to be told.
+SERVER_METADATA = frozenset(
+    {"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink", "name", "namespace"}
+)
+_NOT_CONTENT = frozenset({"apiVersion", "kind", "metadata", "status"})
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+# A number under such a name counts what a controller did. Numbers of things (readyCount, failedPods) are no heartbeat.
+_COUNTERS = frozenset({"count", "counter", "total", "attempts", "retries", "iterations", "ticks", "sequence", "seq"})
+_DEEDS = frozenset(
+    {"heartbeat", "heartbeats", "poll", "polls", "probe", "probes", "sync", "syncs", "reconcile", "reconciles",
+     "reconciliation", "reconciliations", "check", "checks", "loop", "loops", "refresh", "renewal",
+     "observation", "observations", "retry", "attempt", "tick", "iteration", "scrape", "request", "requests", "seen"}
+)  # fmt: skip
+_STANDING_ALONE = frozenset({"ticks", "iterations", "attempts", "retries", "sequence", "seq", "counter", "heartbeat",
+                             "heartbeats", "polls", "probes", "syncs", "reconciles", "checks", "loops"})  # fmt: skip
+
+
+def content(obj: dict[str, Any]) -> dict[str, Any]:
+    """Give what an object declares or holds: everything outside metadata and status."""
+    return {key: item for key, item in obj.items() if key not in _NOT_CONTENT}
+
+
+def metadata(obj: dict[str, Any]) -> dict[str, Any]:
+    """Give the metadata that clients set: labels, annotations, finalizers, owners, deletion."""
+    return {key: item for key, item in obj.get("metadata", {}).items() if key not in SERVER_METADATA}
+
+
+def classify(old: dict[str, Any], new: dict[str, Any]) -> ChangeType:
+    """Say what moved between two versions of the same object that was there before and still is."""
+    was, now = old.get("metadata", {}), new.get("metadata", {})
+    if "deletionTimestamp" in now and "deletionTimestamp" not in was:
+        return "deleting"
+    if content(old) != content(new):
+        return "schema" if "generation" in now and was.get("generation") == now["generation"] else "spec"
+    if metadata(old) != metadata(new):
+        return "metadata"
+    if old.get("status") != new.get("status"):
+        return "status"
+    if was.get("managedFields") != now.get("managedFields"):
+        return "ownership"
+    return "noop"
+
+
+def is_heartbeat(fields: Iterable[FieldChange]) -> bool:
+    """Tell whether fields of a status say nothing but that time went by: timestamps, and counts of deeds."""
+    return all(one.op == "replace" and (_both_times(one) or _counts_deeds(one)) for one in fields)
+
+
+def _both_times(field: FieldChange) -> bool:
+    return normalise(field.old) is not None and normalise(field.new) is not None
+
+
+def _counts_deeds(field: FieldChange) -> bool:
+    old, new = field.old, field.new
+    if (
+        isinstance(old, bool)
+        or isinstance(new, bool)
+        or not isinstance(old, int | float)
+        or not isinstance(new, int | float)
+    ):
+        return False
+    words = [word.lower() for word in _WORD.findall(field.path.rsplit("/", 1)[-1])]
+    if not words or new <= old:
+        return False
+    if len(words) == 1:
+        return words[0] in _STANDING_ALONE
+    return words[-1] in _COUNTERS | _STANDING_ALONE and any(word in _DEEDS for word in words)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,145 @@
+"""What comes out of a list or a watch, as far as it must be understood before it is known whether it is news.
+
+An observation keeps the JSON of the object as it came; only its head is decoded here. Most of what a list repeats is
+recognised by its resourceVersion and never decoded any further.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+import msgspec
+from isal import isal_zlib
+from msgspec import Struct
+
+from exporter.model import Event, ObjectKey, ResourceType, Scope
+from exporter.timestamps import Timestamp
+
+
+# How an observation is to be taken:
+#   live      the watch tells what happened
+#   baseline  a list tells what was there before anybody watched: silent
+#   fresh     a list tells what is there of a type that did not exist before: created
+#   catch_up  a list tells what is there after an interruption: its difference to what is known is what happened
+#   left      the object left the selection and is not deleted: silent
+#   refresh   a list tells how the very versions that are known look under a new schema: silent
+Mode = Literal["live", "baseline", "fresh", "catch_up", "left", "refresh"]
+
+
+class Head(Struct):
+    """The part of an object's metadata that says which object and which version it is."""
+
+    name: str
+    uid: str
+    namespace: str = ""
+    resource_version: str = msgspec.field(default="", name="resourceVersion")
+    annotations: dict[str, Any] | None = None
+
+
+class _Object(Struct):
+    metadata: Head
+
+
+class Observation(Struct, frozen=True):
+    """One object as a watch or a list showed it.
+
+    Args:
+        type: what kind of object, in the version that was asked for
+        scope: the stream it belongs to
+        event: the watch's word; `added` for an object of a list
+        head: its identity
+        raw: its JSON
+        observed: when it was read
+        mode: how it is to be taken
+
+    """
+
+    type: ResourceType
+    scope: Scope
+    event: Event
+    head: Head
+    raw: bytes
+    observed: Timestamp
+    mode: Mode = "live"
+
+    @property
+    def key(self) -> ObjectKey:
+        """The object's place."""
+        return ObjectKey(self.type.group, self.type.resource, self.head.namespace, self.head.name)
+
+
+_head_decoder = msgspec.json.Decoder(_Object)
+
+
+def read_head(raw: bytes) -> Head:
+    """Decode an object's identity.
+
+    Raises:
+        ValueError: it has none, or is no JSON
+
+    """
+    return _head_decoder.decode(raw).metadata
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """Decode an object as a whole.
+
+    What a strict decoder refuses and a server may still send (lone surrogates, NaN, huge numbers) is read leniently
+    and made harmless.
+
+    Raises:
+        ValueError: it is no JSON object
+        RecursionError: it is nested too deeply
+
+    """
+    try:
+        obj = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        text = json.dumps(json.loads(raw, parse_constant=str, parse_int=_bounded_int))
+        obj = json.loads(text.encode("ascii").decode("ascii"), object_pairs_hook=_harmless)
+    if not isinstance(obj, dict):
+        msg = "not an object"
+        raise ValueError(msg)  # noqa: TRY004 - callers treat every unreadable object alike
+    return obj
+
+
+def pack(raw: bytes) -> bytes:
+    """Compress an object's JSON for the journal (zlib format, RFC 1950)."""
+    packed: bytes = isal_zlib.compress(raw, 1)
+    return packed
+
+
+def unpack(state: bytes) -> dict[str, Any]:
+    """Decode what was packed."""
+    obj: dict[str, Any] = msgspec.json.decode(isal_zlib.decompress(state))
+    return obj
+
+
+def opaque(raw: bytes, head: Head) -> dict[str, Any]:
+    """Stand in for an object that cannot be decoded: its identity, and a hash by which a change of it is seen."""
+    metadata = {"name": head.name, "uid": head.uid, "resourceVersion": head.resource_version}
+    if head.namespace:
+        metadata["namespace"] = head.namespace
+    return {"metadata": metadata, "unreadable": hashlib.sha256(raw).hexdigest()}
+
+
+def _bounded_int(text: str) -> int | float | str:
+    if len(text) < 20:  # noqa: PLR2004 - more digits do not fit 64 bits, which is all that msgspec writes
+        number = int(text)
+        if -(2**63) <= number < 2**64:
+            return number
+    return text
+
+
+def _harmless(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {_clean(key): _clean(value) for key, value in pairs}
+
+
+def _clean(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode() if not value.isascii() else value
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    return value

@@ -1,0 +1,261 @@
+"""Secrets are taken out here, once, before anything is stored; every byte that leaves comes from what this returns.
+
+A value that is found sensitive is replaced by a marker that holds a keyed hash of it, so that a change of the value
+is still seen as one; `mask` turns markers into `<redacted>` for whatever is shown. What counts as sensitive:
+
+* `data` and `stringData` of core Secrets, whatever they hold;
+* strings under a key whose words end in a sensitive one (`adminPassword`, `api_key`), never `…Name` or `…Ref`, and
+  the `value` beside such a `name` in a list of variables;
+* strings, or parts of them, of a known shape: JWTs, private keys, cloud keys, tokens, URLs with user info;
+* what the CRD's schema declares as `format: password`, and the pointers of the configuration.
+
+Last-applied annotations are JSON in a string: they are redacted as the objects they hold. This module must never
+keep, log or raise with a value it was given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from exporter.changes.pointer import Pattern, below, compile_patterns
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+MASK = "<redacted>"
+_MARKER = re.compile("\0redacted:[0-9a-f]{16}\0")
+_APPLIED_SUFFIX = "last-applied-configuration"
+
+_SENSITIVE_LAST = frozenset(
+    {
+        "password", "passwords", "passwd", "passwds", "passphrase", "passphrases", "pwd", "pass", "secret", "secrets",
+        "token", "tokens", "credential", "credentials", "creds", "apikey", "apikeys", "dsn", "jwt", "bearer",
+        "htpasswd", "kubeconfig",
+    }
+)  # fmt: skip
+_SENSITIVE_PAIRS = frozenset(
+    {
+        ("api", "key"), ("api", "keys"), ("access", "key"), ("private", "key"), ("secret", "key"), ("signing", "key"),
+        ("encryption", "key"), ("master", "key"), ("account", "key"), ("shared", "key"), ("storage", "key"),
+        ("ssh", "key"), ("license", "key"), ("auth", "key"), ("connection", "string"), ("connection", "uri"),
+        ("connection", "url"), ("docker", "configjson"), ("private", "pem"), ("session", "cookie"),
+    }
+)  # fmt: skip
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+# A shape, and the literals of which one must occur in the raw JSON for the shape to be possible. The literals are
+# what makes the common case cheap: an object in which none of them occurs is not searched any further.
+_SHAPES: tuple[tuple[str, tuple[bytes, ...]], ...] = (
+    (r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*", (b"eyJ",)),
+    (r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----[\s\S]*?(?:-----END [A-Z0-9 ]*-----|\Z)", (b"-----BEGIN",)),
+    # the same in base64, whatever is not a certificate, a public key or a certificate request
+    (r"LS0tLS1CRUdJTi(?!BDRVJU|BQVUJMSUM|BYNTA5|BUUlVT)[\w+/=]{16,}", (b"LS0tLS1CRUdJTi",)),
+    (r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b", (b"AKIA", b"ASIA", b"ABIA", b"ACCA")),
+    (r"\bAIza[\w-]{35}", (b"AIza",)),
+    (r"\bya29\.[\w-]{20,}", (b"ya29.",)),
+    (r"\bgh[pousr]_\w{30,}", (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_")),
+    (r"\bgithub_pat_\w{20,}", (b"github_pat_",)),
+    (r"\bgl(?:pat|dt|rt|ptt|cbt|oas|soat|agent)-[\w-]{20,}", (b"glpat-", b"gldt-", b"glrt-", b"glptt-", b"glcbt-",
+                                                               b"gloas-", b"glsoat-", b"glagent-")),
+    (r"\bxox[a-z]-[\w-]{10,}", (b"xox",)),
+    (r"hooks\.slack\.com/services/[\w/]+", (b"hooks.slack.com",)),
+    (r"\b[srp]k_(?:live|test)_\w{16,}", (b"k_live_", b"k_test_")),
+    (r"\bnpm_\w{36}", (b"npm_",)),
+    (r"\bpypi-[\w-]{20,}", (b"pypi-",)),
+    (r"\bsk-[\w-]{20,}", (b"sk-",)),
+    (r"\bhv[sbr]\.[\w-]{20,}", (b"hvs.", b"hvb.", b"hvr.")),
+    (r"\bdo[opr]_v1_[0-9a-f]{64}", (b"_v1_",)),
+    (r"\bSG\.[\w-]{16,}\.[\w-]{16,}", (b"SG.",)),
+    (r"\bhf_\w{30,}", (b"hf_",)),
+    (r"\$2[aby]?\$\d\d\$[./\w]{53}", (b"$2",)),
+    (r"\$(?:5|6|y|argon2id?)\$[^\s:]{20,}", (b"$5$", b"$6$", b"$y$", b"$argon2")),
+    (r"\bage-secret-key-1\w{50,}", (b"age-secret-key-", b"AGE-SECRET-KEY-")),
+    (r"(?<=://)[^\s/?#@\"']*:[^\s/?#@\"']+(?=@)", (b"://",)),
+    (
+        (
+            r"(?i:(?<=accountkey=)|(?<=sharedaccesskey=)|(?<=[?&;]sig=)|(?<=[?&]token=)|(?<=x-amz-signature=))"
+            r"[\w+/=%.-]{8,}"
+        ),
+        (b"accountkey=", b"sharedaccesskey=", b"sig=", b"token=", b"x-amz-signature="),
+    ),
+    (r"(?i:(?<=bearer )|(?<=basic ))[\w+/=.~-]{12,}", (b"bearer ", b"basic ")),
+    (
+        (
+            r"(?i:(?<=password=)|(?<=password: )|(?<=password:)|(?<=passwd=)|(?<=pwd=)|(?<=secret=)|(?<=token=)"
+            r"|(?<=api_key=)|(?<=apikey=))[^\s\"',;&<>]+"
+        ),
+        (b"password=", b"password:", b"passwd=", b"pwd=", b"secret=", b"token=", b"api_key=", b"apikey="),
+    ),
+)  # fmt: skip
+_SHAPE = re.compile("|".join(f"(?:{shape})" for shape, _ in _SHAPES))
+_SHAPE_LITERALS = tuple(dict.fromkeys(literal.lower() for _, literals in _SHAPES for literal in literals))
+# Without one of these stems in the raw JSON no key of it can be sensitive.
+_KEY_STEMS = (b"pass", b"pwd", b"secret", b"token", b"cred", b"key", b"dsn", b"jwt", b"bearer", b"kubeconfig",
+              b"connection", b"configjson", b"pem", b"cookie")  # fmt: skip
+
+
+class Redactor:
+    """Takes the secrets out of objects.
+
+    Args:
+        key: of the keyed hash; kept beside the journal, never shown
+        pointers: JSON Pointers to redact in every type; `*` stands for one segment, `**` for any number
+
+    Attributes:
+        count: values replaced so far
+
+    """
+
+    def __init__(self, key: bytes, pointers: Iterable[str] = ()) -> None:
+        self._key = key
+        self._patterns = compile_patterns(pointers)
+        self.count = 0
+
+    def redact(
+        self, obj: dict[str, Any], raw: bytes, *, secret: bool = False, passwords: tuple[Pattern, ...] = ()
+    ) -> dict[str, Any]:
+        """Give the object without its secrets: the same one where it has none, else a copy.
+
+        Args:
+            obj: the decoded object
+            raw: the JSON it was decoded from; only searched, to find out cheaply that there is nothing to do
+            secret: it is a core Secret
+            passwords: patterns of the fields that its schema declares as passwords
+
+        """
+        lowered = raw.lower()
+        # A server that escapes letters or slashes could hide a literal from the search: then look at every string.
+        escaped = b"\\u" in raw or b"\\/" in raw
+        shapes = escaped or any(literal in lowered for literal in _SHAPE_LITERALS)
+        patterns = self._patterns + passwords
+        if secret:
+            patterns += _SECRET_PATTERNS
+        if not (shapes or patterns or any(stem in lowered for stem in _KEY_STEMS)):
+            return obj
+        redacted: dict[str, Any] = self._mapping(obj, patterns, shapes=shapes)
+        return redacted
+
+    def text(self, text: str) -> str:
+        """Redact a message that did not come in an object, such as an error of the API server, for showing."""
+        return _SHAPE.sub(MASK, text)
+
+    def _mapping(self, value: dict[str, Any], patterns: tuple[Pattern, ...], *, shapes: bool) -> dict[str, Any]:
+        copy: dict[str, Any] | None = None
+        for key, item in value.items():
+            deeper = below(patterns, key) if patterns else ()
+            if () in deeper:
+                new = self._all(item)
+            elif isinstance(item, str):
+                new = self._string(key, item, shapes=shapes)
+            elif isinstance(item, dict):
+                new = self._mapping(item, deeper, shapes=shapes) if item else item
+            elif isinstance(item, list):
+                new = self._list(key, item, deeper, shapes=shapes)
+            else:
+                new = item
+            shown = self._pieces(key) if shapes else key
+            if new is not item or shown is not key:
+                if copy is None:
+                    copy = dict(value)
+                if shown is not key:
+                    del copy[key]
+                copy[shown] = new
+        named = value.get("name")
+        if isinstance(named, str) and isinstance(value.get("value"), str) and _is_sensitive(named):
+            copy = copy or dict(value)
+            copy["value"] = self._marker(value["value"])
+        return value if copy is None else copy
+
+    def _list(self, key: str, value: list[Any], patterns: tuple[Pattern, ...], *, shapes: bool) -> list[Any]:
+        copy: list[Any] | None = None
+        for index, item in enumerate(value):
+            deeper = below(patterns, str(index)) if patterns else ()
+            if () in deeper:
+                new = self._all(item)
+            elif isinstance(item, str):
+                new = self._string(key, item, shapes=shapes)
+            elif isinstance(item, dict):
+                new = self._mapping(item, deeper, shapes=shapes)
+            elif isinstance(item, list):
+                new = self._list(key, item, deeper, shapes=shapes)
+            else:
+                continue
+            if new is not item:
+                copy = copy or list(value)
+                copy[index] = new
+        return value if copy is None else copy
+
+    def _string(self, key: str, value: str, *, shapes: bool) -> str:
+        if key.endswith(_APPLIED_SUFFIX):
+            return self._applied(value)
+        if _is_sensitive(key) and value:
+            return self._marker(value)
+        return self._pieces(value) if shapes else value
+
+    def _applied(self, value: str) -> str:
+        """Redact the object inside a last-applied annotation; one that is no object is replaced as a whole."""
+        try:
+            obj = msgspec.json.decode(value)
+        except (msgspec.DecodeError, RecursionError):
+            return self._marker(value)
+        if not isinstance(obj, dict):
+            return self._marker(value)
+        secret = obj.get("kind") == "Secret" and obj.get("apiVersion") == "v1"
+        patterns = self._patterns + (_SECRET_PATTERNS if secret else ())
+        redacted = self._mapping(obj, patterns, shapes=True)
+        return value if redacted is obj else msgspec.json.encode(redacted).decode()
+
+    def _all(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Replace every leaf that carries something."""
+        if isinstance(value, dict):
+            return {key: self._all(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._all(item) for item in value]
+        if value is None or isinstance(value, bool) or value == "":
+            return value
+        return self._marker(str(value))
+
+    def _pieces(self, value: str) -> str:
+        if len(value) < 8:  # noqa: PLR2004 - no shape is shorter
+            return value
+        return _SHAPE.sub(lambda found: self._marker(found[0]), value)
+
+    def _marker(self, value: str) -> str:
+        if _MARKER.fullmatch(value):
+            return value
+        self.count += 1
+        digest = hmac.new(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        return f"\0redacted:{digest[:16]}\0"
+
+
+def mask(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Turn the markers in a value, and in the keys of one, into `<redacted>`."""
+    if isinstance(value, str):
+        return _MARKER.sub(MASK, value) if "\0" in value else value
+    if isinstance(value, dict):
+        return {mask(key): mask(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [mask(item) for item in value]
+    return value
+
+
+@lru_cache(maxsize=8192)
+def _is_sensitive(key: str) -> bool:
+    """Tell by its words whether a key names a secret: the last word decides, or the last two together."""
+    words = [word.lower() for word in _WORD.findall(key)]
+    if not words:
+        return False
+    if words[-1] in _SENSITIVE_LAST:
+        return True
+    return len(words) > 1 and (words[-2], words[-1]) in _SENSITIVE_PAIRS
+
+
+_SECRET_PATTERNS = compile_patterns(("/data", "/stringData"))

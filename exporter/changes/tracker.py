@@ -1,0 +1,300 @@
+"""From one observation after the other to changes, against the last-seen state of every object.
+
+The tracker fills a `Batch`, in which changes, states and checkpoints lie together until they are committed as one.
+It decides what is news: a version that is already there is dropped; an object that was there before anybody watched is
+silent; what a list finds missing was deleted. It does no I/O: the journal is two look-up functions to it, the clock
+comes with the observations.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from exporter.changes.classify import classify, content, is_heartbeat, metadata
+from exporter.changes.diff import Diff
+from exporter.changes.observation import opaque, pack, read_object, unpack
+from exporter.changes.pointer import matches
+from exporter.changes.redact import mask
+from exporter.changes.writer import find_writer
+from exporter.model import UNRESOLVED, Change, Stored, Tombstone, change_id
+from exporter.timestamps import normalise, to_nanoseconds
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from exporter.batch import Batch
+    from exporter.changes.observation import Observation
+    from exporter.changes.pointer import Pattern
+    from exporter.changes.redact import Redactor
+    from exporter.changes.writer import WriterTable
+    from exporter.model import ChangeType, Event, FieldChange, ObjectKey, ResourceType, Writer
+    from exporter.timestamps import Timestamp
+
+
+RECREATED_WITHIN = 600_000_000_000
+
+
+class Schema(Struct, frozen=True):
+    """What a CRD's schema tells the tracker: keys of list-maps, and fields that are passwords, by place."""
+
+    list_keys: dict[tuple[str, ...], tuple[str, ...]] = {}
+    passwords: tuple[tuple[str, ...], ...] = ()
+
+
+NO_SCHEMA = Schema()
+
+
+class Tracker:
+    """Turns observations into changes.
+
+    Args:
+        cluster_uid: part of every change id
+        redactor: takes the secrets out
+        writers: manager names by class
+        ignore: patterns of fields that are no reason to tell of a change
+        stored: looks up the last-seen version of an object
+        buried: looks up the tombstone of an object
+        schema: looks up what is known of a type's schema
+
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster_uid: str,
+        redactor: Redactor,
+        writers: WriterTable,
+        stored: Callable[[ObjectKey], Stored | None],
+        buried: Callable[[ObjectKey], Tombstone | None],
+        schema: Callable[[ResourceType], Schema] = lambda _: NO_SCHEMA,
+        ignore: tuple[Pattern, ...] = (),
+        epoch: int = 0,
+    ) -> None:
+        self.epoch = epoch
+        self._cluster_uid = cluster_uid
+        self._redactor = redactor
+        self._writers = writers
+        self._stored = stored
+        self._buried = buried
+        self._schema = schema
+        self._ignore = ignore
+
+    def observe(self, seen: Observation, batch: Batch) -> None:
+        """Take in one object as a watch or a list showed it; what follows from it goes into the batch."""
+        key = seen.key
+        old = self._last(key, batch)
+        if seen.mode == "refresh":
+            if old is not None and (old.uid, old.resource_version) == (seen.head.uid, seen.head.resource_version):
+                batch.objects[key] = Stored(old.uid, old.resource_version, self._read(seen, batch)[1])
+            return
+        if seen.mode == "left":
+            if old is not None and old.uid == seen.head.uid:
+                batch.objects[key] = None
+                batch.count(seen.type, key.namespace, -1)
+                batch.forgotten += 1
+            return
+        if seen.event == "deleted":
+            if old is not None and old.uid == seen.head.uid:
+                self._delete(seen, key, old, batch)
+            return
+        if old is not None and old.uid == seen.head.uid:
+            if old.resource_version != seen.head.resource_version:
+                self._modify(seen, key, old, batch)
+            return
+        if seen.mode == "live" and old is None and self._is_buried(key, seen.head.uid, batch):
+            return
+        if old is not None:
+            self._delete_unseen(seen, key, old, batch)
+        self._create(seen, key, batch)
+
+    def sweep(
+        self,
+        resource_type: ResourceType,
+        held: Iterable[tuple[ObjectKey, str, str]],
+        listed: set[str],
+        observed: Timestamp,
+        batch: Batch,
+        *,
+        silent: bool = False,
+    ) -> None:
+        """Report as deleted what is held but was not listed.
+
+        Args:
+            resource_type: of the list
+            held: (key, uid, resourceVersion) of the objects held in the listed scope
+            listed: uids that the list held
+            observed: when the list was complete
+            batch: takes the deletions
+            silent: drop them without a word (what is left of a baseline that was broken off)
+
+        """
+        for key, uid, _ in held:
+            if uid in listed:
+                continue
+            old = self._last(key, batch)
+            if old is None or old.uid != uid:
+                continue
+            batch.objects[key] = None
+            batch.count(resource_type, key.namespace, -1)
+            if not silent:
+                batch.tombstones[key] = Tombstone(uid, observed)
+                batch.changes.append(
+                    self._change(resource_type, key, uid, "deleted", "deleted", observed, UNRESOLVED, gap=True)
+                )
+
+    # -- the four things that can happen ----------------------------------------------------------------------
+
+    def _create(self, seen: Observation, key: ObjectKey, batch: Batch) -> None:
+        obj, state = self._read(seen, batch)
+        batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, state)
+        batch.count(seen.type, key.namespace, 1)
+        if seen.mode == "baseline":
+            return
+        stone = batch.tombstones.get(key) or self._buried(key)
+        back = (
+            stone is not None
+            and stone.uid != seen.head.uid
+            and to_nanoseconds(seen.observed) - to_nanoseconds(stone.at) <= RECREATED_WITHIN
+        )
+        change: ChangeType = "recreated" if back else "created"
+        meta = obj.get("metadata", {})
+        created = str(meta.get("creationTimestamp", ""))
+        writer, _ = find_writer(self._writers, (), _entries(obj), change=change, created=created)
+        batch.changes.append(
+            self._change(
+                seen.type, key, seen.head.uid, "added", change, seen.observed, writer,
+                obj=obj, happened=created, gap=seen.mode == "catch_up",
+            )
+        )  # fmt: skip
+
+    def _modify(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch) -> None:
+        obj, state = self._read(seen, batch)
+        batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, state)
+        if seen.mode == "baseline":
+            return
+        was = unpack(old.state)
+        change = classify(was, obj)
+        fields, truncated = self._fields(seen.type, was, obj)
+        batch.truncated += truncated
+        writer, time = find_writer(self._writers, _entries(was), _entries(obj), change=change, fields=fields)
+        if seen.mode == "catch_up":
+            batch.coalesced += _swallowed(was, obj)
+        heartbeat = bool(fields) and (
+            (change == "status" and is_heartbeat(fields))
+            or (bool(self._ignore) and all(matches(self._ignore, one.path) for one in fields))
+        )
+        happened = obj["metadata"].get("deletionTimestamp", "") if change == "deleting" else time
+        batch.changes.append(
+            self._change(
+                seen.type, key, seen.head.uid, "modified", change, seen.observed, writer,
+                obj=obj, happened=happened, fields=fields, truncated=truncated, heartbeat=heartbeat, gap=seen.mode == "catch_up",
+            )
+        )  # fmt: skip
+
+    def _delete(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch) -> None:
+        obj = unpack(old.state)
+        batch.objects[key] = None
+        batch.count(seen.type, key.namespace, -1)
+        batch.tombstones[key] = Tombstone(old.uid, seen.observed)
+        change = self._change(seen.type, key, old.uid, "deleted", "deleted", seen.observed, UNRESOLVED, obj=obj)
+        batch.changes.append(msgspec.structs.replace(change, resource_version=seen.head.resource_version))
+
+    def _delete_unseen(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch) -> None:
+        """An object of another uid is in the place: the one that we know must have been deleted before."""
+        batch.objects[key] = None
+        batch.count(seen.type, key.namespace, -1)
+        if seen.mode != "baseline":
+            batch.tombstones[key] = Tombstone(old.uid, seen.observed)
+            batch.changes.append(
+                self._change(seen.type, key, old.uid, "deleted", "deleted", seen.observed, UNRESOLVED, gap=True)
+            )
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _last(self, key: ObjectKey, batch: Batch) -> Stored | None:
+        return batch.objects[key] if key in batch.objects else self._stored(key)
+
+    def _is_buried(self, key: ObjectKey, uid: str, batch: Batch) -> bool:
+        stone = batch.tombstones.get(key) or self._buried(key)
+        return stone is not None and stone.uid == uid
+
+    def _read(self, seen: Observation, batch: Batch) -> tuple[dict[str, Any], bytes]:
+        """Decode an object and take its secrets out; give it, and its packed state."""
+        secret = not seen.type.group and seen.type.kind == "Secret"
+        passwords = self._schema(seen.type).passwords
+        try:
+            obj = read_object(seen.raw)
+            redacted = self._redactor.redact(obj, seen.raw, secret=secret, passwords=passwords)
+            raw = seen.raw if redacted is obj else msgspec.json.encode(redacted)
+            return redacted, pack(raw)
+        except (ValueError, RecursionError, TypeError):
+            batch.unreadable += 1
+            redacted = opaque(seen.raw, seen.head)
+            return redacted, pack(msgspec.json.encode(redacted))
+
+    def _fields(
+        self, resource_type: ResourceType, was: dict[str, Any], obj: dict[str, Any]
+    ) -> tuple[tuple[FieldChange, ...], bool]:
+        diff = Diff(self._schema(resource_type).list_keys)
+        diff.compare(content(was), content(obj))
+        diff.compare(metadata(was), metadata(obj), "/metadata", ("metadata",))
+        diff.compare(was.get("status", UNSET), obj.get("status", UNSET), "/status", ("status",))
+        return tuple(diff.fields), diff.truncated
+
+    def _change(
+        self,
+        resource_type: ResourceType,
+        key: ObjectKey,
+        uid: str,
+        event: Event,
+        change: ChangeType,
+        observed: Timestamp,
+        writer: Writer,
+        *,
+        obj: Mapping[str, Any] | None = None,
+        happened: str = "",
+        fields: Sequence[FieldChange] = (),
+        truncated: bool = False,
+        heartbeat: bool = False,
+        gap: bool = False,
+    ) -> Change:
+        meta = obj.get("metadata", {}) if obj else {}
+        version = str(meta.get("resourceVersion", ""))
+        generation = meta.get("generation")
+        return Change(
+            id=change_id(self._cluster_uid, self.epoch, uid, version, event),
+            observed=observed,
+            happened=normalise(happened) or UNSET,
+            event=event,
+            change=change,
+            group=resource_type.group,
+            version=resource_type.version,
+            kind=resource_type.kind,
+            namespace=mask(key.namespace),
+            name=mask(key.name),
+            uid=uid,
+            resource_version=version,
+            generation=generation if isinstance(generation, int) else UNSET,
+            fields=tuple(fields),
+            truncated=truncated,
+            writer=writer,
+            heartbeat=heartbeat,
+            gap=gap,
+        )
+
+
+def _entries(obj: dict[str, Any]) -> list[dict[str, Any]]:
+    entries = obj.get("metadata", {}).get("managedFields")
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+def _swallowed(was: dict[str, Any], obj: dict[str, Any]) -> int:
+    """Count the versions that a list must have swallowed between two that we have: a lower bound, by generation."""
+    before, after = was.get("metadata", {}).get("generation"), obj.get("metadata", {}).get("generation")
+    if not isinstance(before, int) or not isinstance(after, int):
+        return 0
+    return max(0, after - before - 1)

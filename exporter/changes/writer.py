@@ -1,0 +1,194 @@
+"""Who wrote a version: told by comparing the managedFields of the two versions.
+
+The API server keeps one entry for each (manager, operation, subresource, apiVersion) with the fields it owns. The
+writer is the entry that is new, that gained a field, or whose time moved; neither a time nor its presence decides
+alone, since a server leaves it out on some entries and it has a resolution of one second. Where several entries
+qualify, those that own a field that moved are preferred; where that leaves none or several, the writer is
+`unresolved`, with the candidates. A manager is a name that a client gave itself: nothing here proves an identity.
+
+Source: KEP-555 (server-side apply), `FieldsV1` in the API conventions.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from exporter.changes.pointer import split
+from exporter.changes.redact import mask
+from exporter.model import Writer
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from exporter.model import ChangeType, FieldChange, WriterClass
+
+
+# Interactive tools; a script can use one too.
+HUMAN = (
+    "kubectl", "kubectl-*", "oc", "k9s", "Lens", "OpenLens", "freelens*", "node-fetch", "headlamp*", "dashboard",
+    "kubernetes-dashboard", "Mozilla", "curl", "OpenAPI-Generator", "kubectx", "lens-*",
+)  # fmt: skip
+# What applies declarations that are kept elsewhere.
+GITOPS = (
+    "argocd", "argocd-*", "kustomize-controller", "helm-controller", "flux", "flux-*", "gotk-*", "helm", "Helm",
+    "Terraform", "terraform*", "HashiCorp", "pulumi*", "configsync.gke.io*", "fleetagent", "fleet-agent",
+    "rancher-fleet*",
+)  # fmt: skip
+CONTROLLER = (
+    "*-controller", "*-controller-manager", "*-operator", "*-scheduler", "*-autoscaler", "manager", "operator",
+    "controller", "kube-*", "crossplane*", "apiextensions.crossplane.io/*", "cert-manager*", "controller-manager",
+)  # fmt: skip
+
+Entry = dict[str, Any]
+_NO_ENTRY: Entry = {"time": None, "fieldsV1": {}}
+_EntryKey = tuple[str, str, str, str]
+
+
+class WriterTable:
+    """Knows a manager's class by its name.
+
+    Args:
+        added: globs by class, tried before the shipped ones
+
+    """
+
+    def __init__(self, added: Mapping[WriterClass, Iterable[str]] | None = None) -> None:
+        added = added or {}
+        shipped: tuple[tuple[WriterClass, tuple[str, ...]], ...] = (
+            ("human", HUMAN),
+            ("gitops", GITOPS),
+            ("controller", CONTROLLER),
+        )
+        self._rows: tuple[tuple[WriterClass, tuple[str, ...]], ...] = (
+            *((name, tuple(globs)) for name, globs in added.items()),
+            *shipped,
+        )
+        self._named = lru_cache(maxsize=1024)(self._by_name)
+
+    def class_of(self, name: str, entries: Iterable[Entry]) -> WriterClass:
+        """Tell the class of a manager: by its name, else by its writing the object's status, else unknown."""
+        named = self._named(name)
+        if named is not None:
+            return named
+        for entry in entries:
+            if entry.get("manager") == name and (
+                entry.get("subresource") == "status" or "f:status" in (entry.get("fieldsV1") or ())
+            ):
+                return "controller"
+        return "unknown"
+
+    def _by_name(self, name: str) -> WriterClass | None:
+        for name_of_class, globs in self._rows:
+            if any(fnmatchcase(name, glob) for glob in globs):
+                return name_of_class
+        return None
+
+
+def find_writer(
+    table: WriterTable,
+    old: Sequence[Entry],
+    new: Sequence[Entry],
+    *,
+    change: ChangeType,
+    fields: Sequence[FieldChange] = (),
+    created: str = "",
+) -> tuple[Writer, str]:
+    """Find who wrote the new version.
+
+    Args:
+        table: class by name
+        old: managedFields of the version before, empty for a creation
+        new: managedFields of the version
+        change: what kind of change it is
+        fields: what moved
+        created: creationTimestamp, for a creation
+
+    Returns:
+        the writer, and the time of its entry, empty where it has none
+
+    """
+    touched = _touched(old, new)
+    if change in ("created", "recreated"):
+        touched = _narrow(touched, [entry for entry in touched if entry.get("time") == created])
+        touched = _narrow(touched, [entry for entry in touched if not entry.get("subresource")])
+    elif not touched and fields:
+        # Values rewritten within the second in which the owner wrote before leave no trace: the owner it is.
+        owners = [entry for entry in new if all(owns(entry, one.path) for one in fields)]
+        touched = owners or [entry for entry in new if any(owns(entry, one.path) for one in fields)]
+    elif len(touched) > 1:
+        touched = _narrow(touched, [entry for entry in touched if any(owns(entry, one.path) for one in fields)])
+        touched = _narrow(touched, [entry for entry in touched if all(owns(entry, one.path) for one in fields)])
+    if len(touched) != 1:
+        before = {_key(entry): entry for entry in old}
+        shrunk = [entry for entry in new if before.get(_key(entry), entry) != entry]
+        names = dict.fromkeys(str(entry.get("manager", "")) for entry in (touched or shrunk))
+        return Writer(source="unresolved", candidates=tuple(mask(name) for name in names)), ""
+    (entry,) = touched
+    name = str(entry.get("manager", ""))
+    writer = Writer(
+        name=mask(name),
+        class_=table.class_of(name, new),
+        source="managed_fields",
+        operation=str(entry.get("operation", "")),
+        subresource=str(entry.get("subresource", "")),
+    )
+    return writer, str(entry.get("time", ""))
+
+
+def _touched(old: Sequence[Entry], new: Sequence[Entry]) -> list[Entry]:
+    """Give the entries that are new, gained a field, or whose time moved."""
+    before = {_key(entry): entry for entry in old}
+    touched = []
+    for entry in new:
+        was = before.get(_key(entry), _NO_ENTRY)
+        if was.get("time") != entry.get("time") or _gained(was.get("fieldsV1") or {}, entry.get("fieldsV1") or {}):
+            touched.append(entry)
+    return touched
+
+
+def _narrow(entries: list[Entry], fewer: list[Entry]) -> list[Entry]:
+    return fewer or entries
+
+
+def _gained(old: Entry, new: Entry) -> bool:
+    return any(key not in old or (item != old[key] and _gained(old[key], item)) for key, item in new.items())
+
+
+def _key(entry: Entry) -> _EntryKey:
+    return (
+        str(entry.get("manager", "")),
+        str(entry.get("operation", "")),
+        str(entry.get("subresource", "")),
+        str(entry.get("apiVersion", "")),
+    )
+
+
+def owns(entry: Entry, path: str) -> bool:
+    """Tell whether an entry owns a field, or the whole of something the field is in.
+
+    An index in the path cannot be looked up in `k:{…}` and `v:…` keys without the list: any entry of it will do.
+    """
+    node: Any = entry.get("fieldsV1") or {}
+    for segment in split(path):
+        if not isinstance(node, dict):
+            return False
+        below = node.get(f"f:{segment}", UNSET)
+        if below is UNSET and segment.isdigit():
+            items = [item for key, item in node.items() if key[:2] in ("k:", "v:", "i:")]
+            if not items:
+                return True  # an atomic list is owned as a whole
+            merged: Entry = {}
+            for item in items:
+                merged.update(item)
+            below = merged
+        if below is UNSET:
+            return False
+        if below == {}:
+            return True  # owned as a whole, whatever is inside
+        node = below
+    return True

@@ -1,0 +1,385 @@
+"""Keeps one reflector for each scope that is to be followed, as types come, change and go.
+
+Between discovery, which knows the types, and the inbox, which feeds the journal. What a stream begins with is decided
+here: a baseline where nobody has watched before, a resume where the journal has a checkpoint, `created` where the
+type itself is new. Also here: whether everything selected is in sync, for /readyz and the metrics.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+from msgspec.structs import replace
+
+from exporter.batch import Batch
+from exporter.changes.observation import Observation, read_head, read_object
+from exporter.changes.tracker import NO_SCHEMA, Schema
+from exporter.errors import ApiError, ClusterError
+from exporter.ingest import Removed
+from exporter.kube.reflector import Listed, Progress, Reflector, Selection
+from exporter.model import Checkpoint, Scope
+from exporter.timestamps import normalise, now, to_nanoseconds
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exporter.changes.observation import Mode
+    from exporter.ingest import Inbox
+    from exporter.journal.store import Journal
+    from exporter.kube.client import Api
+    from exporter.kube.schema import Definition
+    from exporter.kube.selection import TypeSelection
+    from exporter.metrics.health import Health
+    from exporter.model import ResourceType
+
+
+log = structlog.get_logger()
+
+# A stream of a CRD that was removed gets this long, in seconds, to tell of the objects that went with it.
+_LAST_WORDS = 3.0
+_LISTS_AT_ONCE = 8
+# With selectors, an object that was made longer ago than this, in nanoseconds, has come into the selection.
+_NEWBORN = 60_000_000_000
+_EPOCH_SECONDS = 60.0
+_NOT_FOUND = 404
+
+
+class Follower:
+    """Follows what is selected.
+
+    Args:
+        api: the server
+        journal: knows the checkpoints and the definitions of former runs
+        inbox: takes what the reflectors see
+        health: the exporter's own metrics
+        types: which types are followed
+        namespaces: which namespaces; empty for all of them and for what has none
+        selection: for a type, its selectors
+        went_backwards: is called when the server's history did
+
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        journal: Journal,
+        inbox: Inbox,
+        health: Health,
+        *,
+        types: TypeSelection,
+        namespaces: tuple[str, ...],
+        selection: Callable[[str, str], Selection],
+        went_backwards: Callable[[], None],
+    ) -> None:
+        self._api = api
+        self._journal = journal
+        self._inbox = inbox
+        self._health = health
+        self._types = types
+        self._namespaces = namespaces
+        self._selection = selection
+        self._went_backwards = went_backwards
+        self._lists = asyncio.Semaphore(_LISTS_AT_ONCE)
+        self._streams: dict[Scope, Stream] = {}
+        self._schemas: dict[tuple[str, str], Schema] = {}
+        self._held = {scope for _, scope in journal.scopes()}
+        self._discovered = False
+        self._discovered_before = journal.noted("discovered") is not None
+        self._unavailable = ""
+        self._backwards_at = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- what others ask --------------------------------------------------------------------------------------
+
+    def schema(self, resource_type: ResourceType) -> Schema:
+        """Tell what is known of a type's schema."""
+        return self._schemas.get(resource_type.identity, NO_SCHEMA)
+
+    def waiting(self) -> list[str]:
+        """Name what is neither in sync nor declared degraded; empty means ready."""
+        if not self._discovered and not self._unavailable:
+            return ["customresourcedefinitions.apiextensions.k8s.io"]
+        return sorted({str(stream.type) for stream in self._streams.values() if not stream.settled})
+
+    def forget_unselected(self) -> None:
+        """Drop what is in the journal of scopes that are no longer selected; nobody is told of a deletion."""
+        for kind, scope in self._journal.scopes():
+            wanted = self._types.wants_kind(scope.group, kind) and scope in self._scopes(
+                scope.group, scope.resource, kind
+            )
+            if not wanted:
+                dropped = self._journal.forget(scope)
+                self._held.discard(scope)
+                self._health.objects_forgotten.inc(dropped)
+                log.info("no longer selected, forgotten", resource=scope.resource, group=scope.group, objects=dropped)
+
+    async def stop(self) -> None:
+        """End all streams."""
+        tasks = [*self._tasks, *(stream.task for stream in self._streams.values())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- what discovery tells ---------------------------------------------------------------------------------
+
+    def defined(self, definition: Definition) -> None:
+        """A CRD is there, or changed."""
+        resource_type = definition.type
+        before = self._journal.definitions().get(resource_type.identity)
+        self._journal.define(*resource_type.identity, definition.uid, definition.digest)
+        self._schemas[resource_type.identity] = definition.schema
+        if not self._types.wants(resource_type):
+            return
+        installed = (self._discovered_before or self._discovered) and (before is None or before[0] != definition.uid)
+        refresh = before is not None and before != (definition.uid, definition.digest)
+        for scope in self._scopes_of(resource_type):
+            self._follow(resource_type, scope, installed=installed, refresh=refresh and not installed)
+
+    def undefined(self, definition: Definition) -> None:
+        """A CRD was removed, and its objects with it."""
+        self._journal.undefine(*definition.type.identity)
+        for scope in self._scopes_of(definition.type):
+            if stream := self._streams.pop(scope, None):
+                self._background(self._end(stream))
+
+    def complete(self, uids: frozenset[str]) -> None:
+        """All CRDs have been told: those that the journal has and the server has not were removed meanwhile."""
+        for identity, (uid, _) in self._journal.definitions().items():
+            if uid not in uids:
+                self._journal.undefine(*identity)
+                for scope in [scope for scope in self._held if (scope.group, scope.resource) == identity]:
+                    self._background(self._remove(scope))
+        self._journal.note("discovered", "yes")
+        if not self._discovered:
+            self._discovered = True
+            log.info("types discovered", definitions=len(uids), followed=len({s.type for s in self._streams.values()}))
+
+    def offered(self, resource_type: ResourceType) -> None:
+        """A type that no CRD defines is there."""
+        for scope in self._scopes_of(resource_type):
+            self._follow(resource_type, scope, installed=False, refresh=False)
+
+    def unavailable(self, reason: str) -> None:
+        """CRDs cannot be watched; an empty reason takes it back."""
+        if reason and not self._unavailable:
+            log.warning("CRDs cannot be watched; only types named without wildcards are followed", reason=reason)
+        self._unavailable = reason
+
+    # -- streams ----------------------------------------------------------------------------------------------
+
+    def _scopes(self, group: str, resource: str, kind: str) -> list[Scope]:
+        selectors = self._selection(group, kind).text
+        return [Scope(group, resource, namespace, selectors) for namespace in self._namespaces or ("",)]
+
+    def _scopes_of(self, resource_type: ResourceType) -> list[Scope]:
+        if self._namespaces and not resource_type.namespaced:
+            return []
+        return self._scopes(*resource_type.identity, resource_type.kind)
+
+    def _follow(self, resource_type: ResourceType, scope: Scope, *, installed: bool, refresh: bool) -> None:
+        """Begin, or go on with, a stream."""
+        running = self._streams.get(scope)
+        if running is not None:
+            if running.type == resource_type:
+                if refresh:
+                    self._background(running.refresh())
+                return
+            running.task.cancel()
+        self._journal.register(resource_type)
+        checkpoint = self._journal.checkpoint_of(scope)
+        mode: Mode = "catch_up" if checkpoint and checkpoint.complete else "baseline"
+        if running is not None:
+            # Another version of the type is served: the versions of the objects, and so our place, are the same.
+            checkpoint = Checkpoint(resource_type.version, running.reflector.version, complete=True)
+        elif installed:
+            mode = "catch_up" if scope in self._held else "fresh"
+            checkpoint = Checkpoint(resource_type.version, "", complete=True)
+            self._journal.commit(Batch(checkpoints={scope: checkpoint}))
+        refresh = refresh or (checkpoint is not None and checkpoint.version != resource_type.version)
+        self._held.add(scope)
+        stream = Stream(
+            self._api, resource_type, scope, self._inbox, self._health, self._journal,
+            selection=self._selection(resource_type.group, resource_type.kind),
+            checkpoint=checkpoint, mode=mode, lists=self._lists, went_backwards=self._backwards,
+        )  # fmt: skip
+        self._streams[scope] = stream
+        stream.task = asyncio.create_task(stream.run(refresh=refresh), name=f"follow {resource_type}")
+
+    async def _end(self, stream: Stream) -> None:
+        """Let a stream whose type was removed tell its last, then take everything of the type away."""
+        deadline = time.monotonic() + _LAST_WORDS
+        while time.monotonic() < deadline and not stream.refused:
+            await asyncio.sleep(0.1)
+        stream.task.cancel()
+        await self._remove(stream.scope)
+        stream.clear()
+        log.info("type removed", type=str(stream.type))
+
+    async def _remove(self, scope: Scope) -> None:
+        if scope in self._streams:
+            return  # it was installed again meanwhile: the list of the new stream tells what went
+        self._held.discard(scope)
+        resource_type = self._journal.type_of(scope)
+        if resource_type is not None:
+            await self._inbox.put(Removed(resource_type, scope))
+
+    def _backwards(self) -> None:
+        """Note once that the history went backwards, though every stream finds it out."""
+        if time.monotonic() - self._backwards_at > _EPOCH_SECONDS:
+            self._backwards_at = time.monotonic()
+            self._went_backwards()
+
+    def _background(self, work: object) -> None:
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class Stream:
+    """One scope being followed: its reflector, and what the metrics and /readyz know of it.
+
+    Also the place where a selector's lies are found out: what left the selection comes as a deletion, what came into
+    it as a creation.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        resource_type: ResourceType,
+        scope: Scope,
+        inbox: Inbox,
+        health: Health,
+        journal: Journal,
+        *,
+        selection: Selection,
+        checkpoint: Checkpoint | None,
+        mode: Mode,
+        lists: asyncio.Semaphore,
+        went_backwards: Callable[[], None],
+    ) -> None:
+        self.type = resource_type
+        self.scope = scope
+        self.refused = False
+        self.task: asyncio.Task[None]
+        self._synced = False
+        self._api = api
+        self._inbox = inbox
+        self._journal = journal
+        self._health = health
+        self._selective = bool(selection.label_selector or selection.field_selector)
+        self.went_backwards = went_backwards
+        labels = (resource_type.group, resource_type.kind)
+        self._labels = labels
+        self._synced_gauge = health.watch_synced.labels(*labels)
+        self._degraded_gauge = health.watch_degraded.labels(*labels)
+        self._last_event = health.watch_last_event.labels(*labels)
+        self.reflector = Reflector(
+            api, resource_type, scope, self, selection=selection, checkpoint=checkpoint, mode=mode, lists=lists
+        )
+
+    @property
+    def settled(self) -> bool:
+        """In sync, or known not to be for now."""
+        return self._synced or self.refused
+
+    async def run(self, *, refresh: bool) -> None:
+        """Follow until cancelled."""
+        if refresh:
+            await self.refresh()
+        await self.reflector.run()
+
+    async def refresh(self) -> None:
+        """Bring the stored versions to the look they have now; a failure only means that they keep the old one."""
+        try:
+            await self.reflector.refresh()
+        except ClusterError as error:
+            log.warning("stored objects not refreshed after a change of schema", type=str(self.type), error=str(error))
+
+    def clear(self) -> None:
+        """Take the stream's series away."""
+        for gauge in (self._health.watch_synced, self._health.watch_degraded, self._health.watch_last_event):
+            gauge.remove(*self._labels)
+
+    # -- the reflector's sink ---------------------------------------------------------------------------------
+
+    async def put(self, item: Observation | Listed | Progress) -> None:
+        """Pass an item on, after asking what a selector leaves open."""
+        if self._selective:
+            if isinstance(item, Listed):
+                await self._confirm_missing(item)
+            elif isinstance(item, Observation) and item.mode == "live":
+                item = await self._confirmed(item)
+        await self._inbox.put(item)
+
+    def synced(self, resource_type: ResourceType) -> None:
+        """Note that the stream is in sync."""
+        del resource_type
+        self._synced = True
+        self._synced_gauge.set(1)
+        self._degraded_gauge.set(0)
+
+    def degraded(self, resource_type: ResourceType, reason: str) -> None:
+        """Note that the type cannot be followed, or can again."""
+        self.refused = bool(reason)
+        self._degraded_gauge.set(1 if reason else 0)
+        if reason:
+            self._synced_gauge.set(1 if self._synced else 0)
+            log.warning("type cannot be followed, tried again later", type=str(resource_type), reason=reason)
+        else:
+            log.info("type can be followed again", type=str(resource_type))
+
+    def received(self, resource_type: ResourceType) -> None:
+        """Note the time."""
+        del resource_type
+        self._last_event.set(time.time())
+
+    def restarted(self, reason: str) -> None:
+        """Count."""
+        self._health.watch_restarts.labels(reason).inc()
+
+    def listing(self, reason: str, *, gap: bool) -> None:
+        """Count."""
+        self._health.lists.labels(reason).inc()
+        self._health.gaps.inc(gap)
+
+    def skipped(self, reason: str) -> None:
+        """Count."""
+        self._health.objects_skipped.labels(reason).inc()
+
+    # -- selectors --------------------------------------------------------------------------------------------
+
+    async def _confirmed(self, seen: Observation) -> Observation:
+        if seen.event == "deleted" and await self._exists(seen.head.namespace, seen.head.name, seen.head.uid):
+            return replace(seen, mode="left")
+        if seen.event == "added":
+            created = normalise(_created(seen.raw))
+            if created and to_nanoseconds(seen.observed) - to_nanoseconds(created) > _NEWBORN:
+                return replace(seen, mode="baseline")
+        return seen
+
+    async def _confirm_missing(self, listed: Listed) -> None:
+        """Forget what is held, was not listed, and still exists: it only left the selection."""
+        for key, uid, _ in list(self._journal.objects(self.scope.group, self.scope.resource, self.scope.namespace)):
+            if uid not in listed.uids and (raw := await self._exists(key.namespace, key.name, uid)):
+                head = read_head(raw)
+                await self._inbox.put(Observation(self.type, self.scope, "deleted", head, raw, now(), "left"))
+
+    async def _exists(self, namespace: str, name: str, uid: str) -> bytes | None:
+        try:
+            raw = await self._api.get(self.type.path(namespace, name))
+        except ApiError as error:
+            if error.status != _NOT_FOUND:
+                log.warning("cannot tell whether an object was deleted or left the selection", error=str(error))
+            return None
+        except ClusterError as error:
+            log.warning("cannot tell whether an object was deleted or left the selection", error=str(error))
+            return None
+        return raw if read_head(raw).uid == uid else None
+
+
+def _created(raw: bytes) -> str:
+    return str(read_object(raw).get("metadata", {}).get("creationTimestamp", ""))

@@ -1,0 +1,186 @@
+"""From the reflectors' inbox to the journal: takes what has come in, turns it into one batch, commits it.
+
+There is one such loop, so that a batch is never begun before the one before is in the journal; a commit that fails is
+tried again, with the same batch, until it succeeds, while the inbox fills up and holds the reflectors back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+import structlog
+from msgspec import Struct
+
+from exporter.backoff import Backoff
+from exporter.batch import Batch
+from exporter.changes.observation import Observation
+from exporter.kube.reflector import Listed, Progress
+from exporter.metrics.changes import tally
+from exporter.model import Checkpoint, ResourceType, Scope
+from exporter.timestamps import now, to_nanoseconds
+
+
+if TYPE_CHECKING:
+    from exporter.changes.tracker import Tracker
+    from exporter.journal.store import Journal
+    from exporter.metrics.changes import ChangeMetrics
+    from exporter.metrics.health import Health
+
+
+log = structlog.get_logger()
+
+
+class Removed(Struct, frozen=True):
+    """The type of a scope is no longer defined: everything of it goes."""
+
+    type: ResourceType
+    scope: Scope
+
+
+Item = Observation | Listed | Progress | Removed
+
+# One commit for what comes within this time, or for this many records: the cost of a commit is shared.
+GROUP_SECONDS = 0.05
+GROUP_RECORDS = 1_000
+# The event loop gets its turn after so many observations.
+_TURN = 100
+_HIGH_WATER = 16 * 1024 * 1024
+_RETRY = Backoff(first=0.2, factor=2.0, cap=10.0, jitter=0.2)
+
+
+class Inbox:
+    """A queue that is full by bytes, not by items."""
+
+    def __init__(self, high_water: int = _HIGH_WATER) -> None:
+        self._items: deque[Item] = deque()
+        self._bytes = 0
+        self._high_water = high_water
+        self._filled = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._drained.set()
+
+    async def put(self, item: Item) -> None:
+        """Add an item; wait while there is too much."""
+        while self._bytes > self._high_water:
+            self._drained.clear()
+            await self._drained.wait()
+        self._items.append(item)
+        if isinstance(item, Observation):
+            self._bytes += len(item.raw)
+        self._filled.set()
+
+    async def filled(self) -> None:
+        """Wait until there is something."""
+        await self._filled.wait()
+
+    def __len__(self) -> int:
+        """Count what is in it."""
+        return len(self._items)
+
+    def take(self, limit: int) -> list[Item]:
+        """Take out at most so many items, oldest first."""
+        items = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
+        self._bytes -= sum(len(item.raw) for item in items if isinstance(item, Observation))
+        self._drained.set()
+        if not self._items:
+            self._filled.clear()
+        return items
+
+
+class Ingest:
+    """The loop from the inbox to the journal.
+
+    Args:
+        inbox: what the reflectors saw
+        tracker: turns it into changes
+        journal: keeps it
+        metrics: the change families, brought up to date after each commit
+        health: the exporter's own metrics
+
+    """
+
+    def __init__(
+        self, inbox: Inbox, tracker: Tracker, journal: Journal, metrics: ChangeMetrics, health: Health
+    ) -> None:
+        self._inbox = inbox
+        self._tracker = tracker
+        self._journal = journal
+        self._metrics = metrics
+        self._health = health
+
+    async def run(self) -> None:
+        """Work until cancelled. What was taken in when that happens is committed by `drain`."""
+        while True:
+            await self._inbox.filled()
+            if len(self._inbox) < GROUP_RECORDS:
+                await asyncio.sleep(GROUP_SECONDS)
+            batch = await self._next_batch()
+            await self._commit(batch)
+
+    async def drain(self) -> None:
+        """Commit what is in the inbox, for an orderly end."""
+        while len(self._inbox):
+            await self._commit(await self._next_batch())
+
+    async def _next_batch(self) -> Batch:
+        batch = Batch()
+        for number, item in enumerate(self._inbox.take(GROUP_RECORDS), start=1):
+            self._take(item, batch)
+            if number % _TURN == 0:
+                await asyncio.sleep(0)
+        deltas = tally(batch.changes)
+        batch.adds, batch.sets = deltas.adds, deltas.sets
+        return batch
+
+    def _take(self, item: Item, batch: Batch) -> None:
+        if isinstance(item, Observation):
+            self._tracker.observe(item, batch)
+            if item.mode == "live":
+                batch.checkpoints[item.scope] = Checkpoint(item.type.version, item.head.resource_version, complete=True)
+        elif isinstance(item, Listed):
+            held = self._journal.objects(item.scope.group, item.scope.resource, item.scope.namespace)
+            self._tracker.sweep(item.type, held, item.uids, now(), batch, silent=item.mode == "baseline")
+            batch.checkpoints[item.scope] = Checkpoint(item.type.version, item.resource_version, complete=True)
+        elif isinstance(item, Progress):
+            batch.checkpoints[item.scope] = Checkpoint(item.type.version, item.resource_version, complete=True)
+        else:
+            held = self._journal.objects(item.scope.group, item.scope.resource, item.scope.namespace)
+            self._tracker.sweep(item.type, held, set(), now(), batch)
+            batch.checkpoints[item.scope] = None
+            batch.removed.append((item.type.group, item.type.kind))
+
+    async def _commit(self, batch: Batch) -> None:
+        failures = 0
+        while True:
+            began = time.perf_counter()
+            try:
+                self._journal.commit(batch)
+            except sqlite3.Error as error:
+                failures += 1
+                self._health.journal_failures.inc()
+                if failures == 1:
+                    log.warning("the journal cannot be written, trying again", error=str(error))
+                await asyncio.sleep(_RETRY.delay(failures, random.random()))  # noqa: S311 - jitter
+            else:
+                break
+        self._health.journal_commit.observe(time.perf_counter() - began)
+        if failures:
+            log.info("the journal can be written again")
+        self._metrics.apply(batch.adds, batch.sets)
+        for (group, kind, namespace), grown in batch.counted.items():
+            self._metrics.objects(group, kind, namespace, grown)
+        for group, kind in batch.removed:
+            self._journal.drop_totals(self._metrics.drop_type(group, kind))
+        self._health.objects_forgotten.inc(batch.forgotten)
+        self._health.versions_coalesced.inc(batch.coalesced)
+        self._health.objects_skipped.labels("unreadable").inc(batch.unreadable)
+        self._health.fields_truncated.inc(batch.truncated)
+        committed = to_nanoseconds(now())
+        for change in batch.changes:
+            if change.happened and not change.gap:
+                self._health.change_lag.observe(max(0.0, (committed - to_nanoseconds(change.happened)) / 1e9))

@@ -1,0 +1,399 @@
+"""The one writer of the journal: everything that must be true together is committed together.
+
+`commit` is one transaction for the changes, the objects' new last-seen state, the checkpoints and the totals of the
+counters. All calls are synchronous and made from the event loop: a commit with `synchronous=NORMAL` never waits for
+the disk, while handing it to a thread would make its many small steps fight the loop for the interpreter lock. What
+does wait for the disk, moving the write-ahead log into the file, is `checkpoint`, and runs in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+import uuid
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exporter.errors import JournalError
+from exporter.journal import retention
+from exporter.journal.read import FILE_NAME, Reader
+from exporter.journal.schema import migrate
+from exporter.model import Checkpoint, ObjectKey, ResourceType, Scope, Stored, Tombstone, encode
+from exporter.timestamps import now
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from exporter.batch import Batch, Series
+    from exporter.model import Change
+
+    _ExecuteMany = Callable[[str, Iterable[Sequence[object]]], sqlite3.Cursor]
+
+
+MEMORY = ":memory:"
+
+
+class Journal:
+    """An open journal. Make one with `Journal.open`; use it from one thread.
+
+    Attributes:
+        id: the journal's own identity, made when the file was
+        path: the file, None for a journal in memory
+
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path | None, lock: int | None) -> None:
+        self._connection = connection
+        self._lock = lock
+        self._committed = asyncio.Event()
+        self._types: dict[tuple[str, str], int] = {
+            (group, resource): number
+            for number, group, resource in connection.execute("SELECT id, grp, resource FROM types")
+        }
+        self.path = path
+        self.reader = Reader(connection)
+        self.id = self._meta_default("id", str(uuid.uuid4()))
+
+    @classmethod
+    def open(cls, data_dir: Path | None) -> Journal:
+        """Open the journal of a directory, making both if need be; None keeps it in memory.
+
+        Raises:
+            JournalError: the directory cannot be written, another exporter has it, or the file is no journal of ours
+
+        """
+        if data_dir is None:
+            connection = sqlite3.connect(MEMORY, isolation_level=None)
+            migrate(connection, MEMORY)
+            return cls(connection, None, None)
+        path = data_dir / FILE_NAME
+        lock = _lock(data_dir)
+        try:
+            connection = sqlite3.connect(path, isolation_level=None, timeout=5.0, cached_statements=256)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+            connection.execute("PRAGMA cache_size = -8192")
+            migrate(connection, str(path))
+            return cls(connection, path, lock)
+        except sqlite3.Error as error:
+            os.close(lock)
+            msg = f"cannot open the journal {path}: {error}; move it aside or give --data-dir another directory"
+            raise JournalError(msg) from error
+        except JournalError:
+            os.close(lock)
+            raise
+
+    def close(self) -> None:
+        """Close the file and let another exporter have the directory."""
+        self._connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
+
+    # -- identity ---------------------------------------------------------------------------------------------
+
+    def bind(self, cluster_uid: str) -> None:
+        """Tie the journal to a cluster, or check that it is the one it is tied to.
+
+        Raises:
+            JournalError: it holds the changes of another cluster
+
+        """
+        held = self._meta_default("cluster_uid", cluster_uid)
+        if held != cluster_uid:
+            msg = (
+                f"the journal {self.path} holds the changes of another cluster ({held}, this one is {cluster_uid}): "
+                "give --data-dir a directory of its own for each cluster"
+            )
+            raise JournalError(msg)
+
+    @property
+    def epoch(self) -> int:
+        """How often the server's history was found to have gone backwards; part of every change id."""
+        return int(self._meta_default("epoch", "0"))
+
+    def next_epoch(self) -> None:
+        """Note that the server's history went backwards."""
+        self.note("epoch", str(self.epoch + 1))
+
+    def note(self, key: str, value: str) -> None:
+        """Keep a small fact under a name."""
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def noted(self, key: str) -> str | None:
+        """Give back a small fact, None if there is none."""
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def _meta_default(self, key: str, default: str) -> str:
+        held = self.noted(key)
+        if held is None:
+            self.note(key, default)
+            return default
+        return held
+
+    # -- the one write ----------------------------------------------------------------------------------------
+
+    def commit(self, batch: Batch) -> None:
+        """Write a batch in one transaction and wake those who wait for changes.
+
+        Raises:
+            sqlite3.Error: nothing of it was written; the caller may try the same batch again
+
+        """
+        with self._transaction() as execute_many:
+            execute_many(
+                "INSERT INTO changes (observed, line) VALUES (?, ?)",
+                ((change.observed, encode(change)) for change in batch.changes),
+            )
+            execute_many(
+                "INSERT INTO objects (type, namespace, name, uid, resource_version, state) VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (type, namespace, name) DO UPDATE SET "
+                "uid = excluded.uid, resource_version = excluded.resource_version, state = excluded.state",
+                (
+                    (*self._place(key), stored.uid, stored.resource_version, stored.state)
+                    for key, stored in batch.objects.items()
+                    if stored is not None
+                ),
+            )
+            execute_many(
+                "DELETE FROM objects WHERE type = ? AND namespace = ? AND name = ?",
+                (self._place(key) for key, stored in batch.objects.items() if stored is None),
+            )
+            execute_many(
+                "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?, ?)",
+                ((*self._place(key), stone.uid, stone.at) for key, stone in batch.tombstones.items()),
+            )
+            execute_many(
+                "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    (*self._stream(scope), mark.version, mark.resource_version, mark.complete)
+                    for scope, mark in batch.checkpoints.items()
+                    if mark is not None
+                ),
+            )
+            execute_many(
+                "DELETE FROM checkpoints WHERE type = ? AND namespace = ? AND selectors = ?",
+                (self._stream(scope) for scope, mark in batch.checkpoints.items() if mark is None),
+            )
+            execute_many(
+                "INSERT INTO totals VALUES (?, ?) ON CONFLICT (series) DO UPDATE SET value = value + excluded.value",
+                ((_series_key(series), value) for series, value in batch.adds.items()),
+            )
+            execute_many(
+                "INSERT OR REPLACE INTO totals VALUES (?, ?)",
+                ((_series_key(series), value) for series, value in batch.sets.items()),
+            )
+        if batch.changes:
+            self._wake()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[_ExecuteMany]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection.executemany
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            raise
+
+    # -- types, objects, checkpoints, totals ------------------------------------------------------------------
+
+    def register(self, resource_type: ResourceType) -> None:
+        """Make a type known; needed once before objects or checkpoints of it are committed."""
+        if resource_type.identity in self._types:
+            return
+        number = self._connection.execute(
+            "INSERT INTO types (grp, resource, kind) VALUES (?, ?, ?)", (*resource_type.identity, resource_type.kind)
+        ).lastrowid
+        assert number is not None  # noqa: S101 - an INSERT has a rowid; this tells the type checker
+        self._types[resource_type.identity] = number
+
+    def object(self, key: ObjectKey) -> Stored | None:
+        """Give the last-seen version of an object, None if it is not there."""
+        row = self._connection.execute(
+            "SELECT uid, resource_version, state FROM objects WHERE type = ? AND namespace = ? AND name = ?",
+            self._place(key),
+        ).fetchone()
+        return Stored(*row) if row else None
+
+    def objects(self, group: str, resource: str, namespace: str = "") -> Iterator[tuple[ObjectKey, str, str]]:
+        """Go through the objects held of a type (of one namespace, if given): key, uid, resourceVersion."""
+        number = self._types.get((group, resource))
+        where, what = ("AND namespace = ?", (namespace,)) if namespace else ("", ())
+        rows = self._connection.execute(
+            f"SELECT namespace, name, uid, resource_version FROM objects WHERE type = ? {where}",  # noqa: S608 - constants
+            (number, *what),
+        )
+        for space, name, uid, version in rows:
+            yield ObjectKey(group, resource, space, name), uid, version
+
+    def counts(self) -> dict[tuple[str, str, str], int]:
+        """Count the objects held by (group, kind, namespace)."""
+        rows = self._connection.execute(
+            "SELECT grp, kind, namespace, count(*) FROM objects JOIN types ON types.id = type GROUP BY 1, 2, 3"
+        )
+        return {(group, kind, namespace): count for group, kind, namespace, count in rows}
+
+    def tombstone(self, key: ObjectKey) -> Tombstone | None:
+        """Tell which object was last deleted under a key, None if none is remembered."""
+        row = self._connection.execute(
+            "SELECT uid, at FROM tombstones WHERE type = ? AND namespace = ? AND name = ?", self._place(key)
+        ).fetchone()
+        return Tombstone(*row) if row else None
+
+    def checkpoint_of(self, scope: Scope) -> Checkpoint | None:
+        """Tell how far a scope was followed, None if it never was."""
+        if (scope.group, scope.resource) not in self._types:
+            return None
+        row = self._connection.execute(
+            "SELECT version, resource_version, complete FROM checkpoints "
+            "WHERE type = ? AND namespace = ? AND selectors = ?",
+            self._stream(scope),
+        ).fetchone()
+        return Checkpoint(row[0], row[1], bool(row[2])) if row else None
+
+    def scopes(self) -> list[tuple[str, Scope]]:
+        """Give every scope that has a checkpoint, each with the kind of its objects."""
+        rows = self._connection.execute(
+            "SELECT kind, grp, resource, namespace, selectors FROM checkpoints JOIN types ON types.id = type"
+        )
+        return [(kind, Scope(*scope)) for kind, *scope in rows]
+
+    def type_of(self, scope: Scope) -> ResourceType | None:
+        """Give the type of a scope as it was last followed, None if it never was."""
+        row = self._connection.execute(
+            "SELECT kind, version FROM checkpoints JOIN types ON types.id = type WHERE grp = ? AND resource = ?",
+            (scope.group, scope.resource),
+        ).fetchone()
+        return ResourceType(scope.group, row[1], scope.resource, row[0]) if row else None
+
+    def forget(self, scope: Scope) -> int:
+        """Drop the checkpoint and the objects of a scope that is no longer followed; give the number of objects.
+
+        This tells nobody of a deletion. When the scope is selected again, it begins with a silent baseline.
+        """
+        with self._transaction():
+            number, namespace, selectors = self._stream(scope)
+            dropped = self._connection.execute(
+                "DELETE FROM objects WHERE type = ? AND (? = '' OR namespace = ?)", (number, namespace, namespace)
+            ).rowcount
+            self._connection.execute(
+                "DELETE FROM checkpoints WHERE type = ? AND namespace = ? AND selectors = ?",
+                (number, namespace, selectors),
+            )
+        return dropped
+
+    def totals(self) -> dict[Series, float]:
+        """Give the counters' totals and the gauges that live as long as the journal."""
+        rows = self._connection.execute("SELECT series, value FROM totals")
+        return {tuple(msgspec.json.decode(series, type=list[str])): value for series, value in rows}
+
+    def drop_totals(self, series: Iterable[Series]) -> None:
+        """Forget totals whose series are no longer shown."""
+        with self._transaction() as execute_many:
+            execute_many("DELETE FROM totals WHERE series = ?", ((_series_key(one),) for one in series))
+
+    # -- definitions ------------------------------------------------------------------------------------------
+
+    def definitions(self) -> dict[tuple[str, str], tuple[str, str]]:
+        """Give the CRDs that existed when the program last looked: (group, plural) → (uid, hash)."""
+        rows = self._connection.execute("SELECT grp, resource, uid, hash FROM definitions")
+        return {(group, resource): (uid, digest) for group, resource, uid, digest in rows}
+
+    def define(self, group: str, resource: str, uid: str, digest: str) -> None:
+        """Note that a CRD exists, and the hash of what of it matters to us."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO definitions VALUES (?, ?, ?, ?)", (group, resource, uid, digest)
+        )
+
+    def undefine(self, group: str, resource: str) -> None:
+        """Note that a CRD is gone."""
+        self._connection.execute("DELETE FROM definitions WHERE grp = ? AND resource = ?", (group, resource))
+
+    # -- consumers --------------------------------------------------------------------------------------------
+
+    def head(self) -> int:
+        """Give the number of the newest change, 0 before the first."""
+        return self.reader.head()
+
+    def after(self, seq: int, limit: int) -> list[tuple[int, Change]]:
+        """Give at most `limit` changes that follow `seq`."""
+        return self.reader.after(seq, limit)
+
+    async def wait(self, seq: int) -> None:
+        """Return as soon as there is a change after `seq`."""
+        while self.head() <= seq:
+            await self._committed.wait()
+
+    def _wake(self) -> None:
+        self._committed.set()
+        self._committed = asyncio.Event()
+
+    def cursor(self, consumer: str) -> int:
+        """Tell how far a consumer has read; a new one starts at the head."""
+        row = self._connection.execute("SELECT seq FROM cursors WHERE consumer = ?", (consumer,)).fetchone()
+        if row:
+            return int(row[0])
+        head = self.head()
+        self._connection.execute("INSERT INTO cursors VALUES (?, ?)", (consumer, head))
+        return head
+
+    def advance(self, consumer: str, seq: int, *, buried: Sequence[tuple[int, str]] = ()) -> None:
+        """Move a consumer's cursor, and keep what the other side will never take, with the reason."""
+        with self._transaction() as execute_many:
+            execute_many(
+                "INSERT OR REPLACE INTO dead_letters SELECT ?, seq, ?, ?, line FROM changes WHERE seq = ?",
+                ((consumer, now(), reason, number) for number, reason in buried),
+            )
+            execute_many("UPDATE cursors SET seq = ? WHERE consumer = ?", [(seq, consumer)])
+
+    # -- upkeep -----------------------------------------------------------------------------------------------
+
+    def evict(self, keep: int, max_bytes: int) -> retention.Evicted:
+        """Delete the oldest changes that are past the age or beyond the size; see `retention.evict`."""
+        with self._transaction():
+            return retention.evict(self._connection, now(), keep, max_bytes)
+
+    def sizes(self) -> retention.Sizes:
+        """Tell how large the journal is."""
+        return retention.sizes(self._connection, self.path)
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file. Waits for the disk: call it in a thread."""
+        if self.path is not None:
+            retention.checkpoint(self.path)
+
+    def _place(self, key: ObjectKey) -> tuple[int, str, str]:
+        return (self._types[key.group, key.resource], key.namespace, key.name)
+
+    def _stream(self, scope: Scope) -> tuple[int, str, str]:
+        return (self._types[scope.group, scope.resource], scope.namespace, scope.selectors)
+
+
+def _series_key(series: Series) -> str:
+    return msgspec.json.encode(series).decode()
+
+
+def _lock(data_dir: Path) -> int:
+    """Make the directory ours, or say whose it is."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(data_dir / "journal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        msg = f"cannot write to the data directory {data_dir}: {error.strerror}; give --data-dir one that is writable"
+        raise JournalError(msg) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        msg = f"another exporter uses the data directory {data_dir}: stop it, or give --data-dir another directory"
+        raise JournalError(msg) from error
+    return lock

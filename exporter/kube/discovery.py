@@ -1,0 +1,172 @@
+"""Which types there are: CRDs by watching them, core and aggregated types that the selection names by asking.
+
+Discovery keeps the definitions in memory and tells a listener of each type that came, changed or went. It never
+follows objects itself, and an answer it does not get never means that a type is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+import structlog
+
+from exporter.changes.observation import Observation
+from exporter.errors import ClusterError
+from exporter.kube.reflector import Listed, Progress, Reflector, Selection
+from exporter.kube.schema import Definition, read_definition
+from exporter.model import ResourceType, Scope
+
+
+if TYPE_CHECKING:
+    from exporter.kube.client import Api
+    from exporter.kube.selection import TypeSelection
+
+
+log = structlog.get_logger()
+
+CRD = ResourceType(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
+_SCOPE = Scope(CRD.group, CRD.resource)
+# How often groups without CRDs are asked for.
+_ASK_AGAIN = 300.0
+_VERBS = {"list", "watch"}
+
+
+class Listener(Protocol):
+    """Who is told of types."""
+
+    def defined(self, definition: Definition) -> None:
+        """A CRD is there, or changed."""
+
+    def undefined(self, definition: Definition) -> None:
+        """A CRD was removed."""
+
+    def complete(self, uids: frozenset[str]) -> None:
+        """All CRDs that exist have been told; these are their uids."""
+
+    def offered(self, resource_type: ResourceType) -> None:
+        """A type that no CRD defines is there."""
+
+    def unavailable(self, reason: str) -> None:
+        """CRDs cannot be watched; an empty reason takes it back."""
+
+
+class Discovery:
+    """Finds the types.
+
+    Args:
+        api: the server
+        selection: which types are wanted; names the groups to ask for
+        listener: is told
+
+    """
+
+    def __init__(self, api: Api, selection: TypeSelection, listener: Listener) -> None:
+        self._api = api
+        self._selection = selection
+        self._listener = listener
+        self._known: dict[str, Definition] = {}
+        self._definitions = _Definitions(self)
+
+    async def run(self) -> None:
+        """Follow the CRDs, and ask for the named groups, until cancelled."""
+        reflector = Reflector(
+            self._api, CRD, _SCOPE, self._definitions,
+            selection=Selection(), checkpoint=None, mode="baseline", lists=asyncio.Semaphore(),
+        )  # fmt: skip
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(reflector.run())
+            tasks.create_task(self._ask_for_groups())
+
+    async def _ask_for_groups(self) -> None:
+        groups = self._selection.named_groups()
+        while groups:
+            for group in sorted(groups):
+                try:
+                    for resource_type in await self._types_of(group):
+                        if self._selection.wants(resource_type) and not self._defined(resource_type):
+                            self._listener.offered(resource_type)
+                except ClusterError as error:
+                    log.warning("types of a group not found, asking again later", group=group, error=str(error))
+            await asyncio.sleep(_ASK_AGAIN)
+
+    def _defined(self, resource_type: ResourceType) -> bool:
+        return any(known.type.identity == resource_type.identity for known in self._known.values())
+
+    async def _types_of(self, group: str) -> list[ResourceType]:
+        if group:
+            answer = await self._api.get_json(f"/apis/{group}")
+            version = answer["preferredVersion"]["version"]
+            path = f"/apis/{group}/{version}"
+        else:
+            version, path = "v1", "/api/v1"
+        resources = (await self._api.get_json(path)).get("resources") or ()
+        return [
+            ResourceType(group, version, one["name"], one["kind"], one["namespaced"])
+            for one in resources
+            if "/" not in one["name"] and set(one.get("verbs") or ()) >= _VERBS
+        ]
+
+    # -- called by the sink below -----------------------------------------------------------------------------
+
+    def appeared(self, crd: dict[str, Any]) -> None:
+        """Take in a CRD as it is now."""
+        try:
+            definition = read_definition(crd)
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+            log.warning("a CRD cannot be read", crd=crd.get("metadata", {}).get("name"), error=repr(error))
+            return
+        uid = str(crd["metadata"]["uid"])
+        if definition is not None and self._known.get(uid) != definition:
+            self._known[uid] = definition
+            self._listener.defined(definition)
+
+    def vanished(self, uid: str) -> None:
+        """Take in that a CRD is gone."""
+        definition = self._known.pop(uid, None)
+        if definition is not None:
+            self._listener.undefined(definition)
+
+    def listed(self, uids: set[str]) -> None:
+        """Take in that all CRDs have been told."""
+        for uid in self._known.keys() - uids:
+            self.vanished(uid)
+        self._listener.complete(frozenset(uids))
+
+    def unavailable(self, reason: str) -> None:
+        """Take in that CRDs cannot be watched."""
+        self._listener.unavailable(reason)
+
+
+class _Definitions:
+    """The sink of the CRD watch: nothing of it goes to the journal."""
+
+    def __init__(self, discovery: Discovery) -> None:
+        self._discovery = discovery
+
+    async def put(self, item: Observation | Listed | Progress) -> None:
+        if isinstance(item, Listed):
+            self._discovery.listed(item.uids)
+        elif isinstance(item, Observation) and item.event == "deleted":
+            self._discovery.vanished(item.head.uid)
+        elif isinstance(item, Observation):
+            self._discovery.appeared(msgspec.json.decode(item.raw))
+
+    def degraded(self, resource_type: ResourceType, reason: str) -> None:
+        del resource_type
+        self._discovery.unavailable(reason)
+
+    def synced(self, resource_type: ResourceType) -> None: ...
+
+    def received(self, resource_type: ResourceType) -> None: ...
+
+    def restarted(self, reason: str) -> None: ...
+
+    def listing(self, reason: str, *, gap: bool) -> None: ...
+
+    def went_backwards(self) -> None: ...
+
+    def skipped(self, reason: str) -> None: ...

@@ -1,0 +1,1 @@
+"""What Prometheus sees: the change families, the exporter's own health, and the page that carries both."""

@@ -1,0 +1,47 @@
+"""The one form of time in this program: RFC 3339 in UTC with six decimals, as text.
+
+Text of one fixed form is what leaves the program, compares in order as it is, and costs nothing to store. Never
+hand a time of another form from one module to the next.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import NewType
+
+
+Timestamp = NewType("Timestamp", str)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def from_nanoseconds(nanoseconds: int) -> Timestamp:
+    """Turn nanoseconds since the Unix epoch into a timestamp; what is below a microsecond is cut off."""
+    at = _EPOCH + timedelta(microseconds=nanoseconds // 1000)
+    return Timestamp(f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06d}Z")
+
+
+def to_nanoseconds(timestamp: Timestamp) -> int:
+    """Turn a timestamp into nanoseconds since the Unix epoch."""
+    return (datetime.fromisoformat(timestamp) - _EPOCH) // _MICROSECOND * 1000
+
+
+def now() -> Timestamp:
+    """Tell the wall clock's time."""
+    return from_nanoseconds(time.time_ns())
+
+
+def normalise(text: object) -> Timestamp | None:
+    """Bring a time as Kubernetes writes it (RFC 3339, seconds or microseconds) to our form; None if it is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        return None
+    at = at.astimezone(UTC)
+    return Timestamp(f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06d}Z")
