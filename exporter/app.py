@@ -31,8 +31,8 @@ from exporter.follow import Follower
 from exporter.ingest import Inbox, Ingest
 from exporter.journal.store import MEMORY, Journal
 from exporter.kube.client import Api
+from exporter.kube.collection import Selection
 from exporter.kube.discovery import Discovery
-from exporter.kube.reflector import Selection
 from exporter.kube.selection import TypeSelection, glob_matches
 from exporter.metrics.changes import ChangeMetrics
 from exporter.metrics.exposition import Exposition

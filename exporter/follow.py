@@ -19,7 +19,9 @@ from exporter.changes.observation import Observation, read_head, read_object
 from exporter.changes.tracker import NO_SCHEMA, Schema
 from exporter.errors import ApiError, ClusterError
 from exporter.ingest import Removed
-from exporter.kube.reflector import Listed, Progress, Reflector, Selection
+from exporter.kube.collection import Collection, Selection
+from exporter.kube.reflector import Reflector
+from exporter.kube.sink import Listed, Progress
 from exporter.model import Checkpoint, Scope
 from exporter.timestamps import normalise, now, to_nanoseconds
 
@@ -278,7 +280,11 @@ class Stream:
         self._degraded_gauge = health.watch_degraded.labels(*labels)
         self._last_event = health.watch_last_event.labels(*labels)
         self.reflector = Reflector(
-            api, resource_type, scope, self, selection=selection, checkpoint=checkpoint, mode=mode, lists=lists
+            Collection(api, resource_type, scope, selection, self),
+            self,
+            version=checkpoint.resource_version if checkpoint else "",
+            mode=mode,
+            lists=lists,
         )
 
     @property
@@ -315,26 +321,24 @@ class Stream:
                 item = await self._confirmed(item)
         await self._inbox.put(item)
 
-    def synced(self, resource_type: ResourceType) -> None:
+    def synced(self) -> None:
         """Note that the stream is in sync."""
-        del resource_type
         self._synced = True
         self._synced_gauge.set(1)
         self._degraded_gauge.set(0)
 
-    def degraded(self, resource_type: ResourceType, reason: str) -> None:
+    def degraded(self, reason: str) -> None:
         """Note that the type cannot be followed, or can again."""
         self.refused = bool(reason)
         self._degraded_gauge.set(1 if reason else 0)
         if reason:
             self._synced_gauge.set(1 if self._synced else 0)
-            log.warning("type cannot be followed, tried again later", type=str(resource_type), reason=reason)
+            log.warning("type cannot be followed, tried again later", type=str(self.type), reason=reason)
         else:
-            log.info("type can be followed again", type=str(resource_type))
+            log.info("type can be followed again", type=str(self.type))
 
-    def received(self, resource_type: ResourceType) -> None:
+    def received(self) -> None:
         """Note the time."""
-        del resource_type
         self._last_event.set(time.time())
 
     def restarted(self, reason: str) -> None:

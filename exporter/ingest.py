@@ -19,7 +19,7 @@ from msgspec import Struct
 from exporter.backoff import Backoff
 from exporter.batch import Batch
 from exporter.changes.observation import Observation
-from exporter.kube.reflector import Listed, Progress
+from exporter.kube.sink import Listed, Progress
 from exporter.metrics.changes import tally
 from exporter.model import Checkpoint, ResourceType, Scope
 from exporter.timestamps import now, to_nanoseconds

@@ -61,7 +61,9 @@ class Diff:
             place: the same in the schema, with `*` for indices
 
         """
-        if _are(dict, old, new):
+        if type(old) is dict and type(new) is dict:
+            self._compare_mappings(old, new, path, place)
+        elif _are(dict, old, new):
             self._compare_mappings({} if old is UNSET else old, {} if new is UNSET else new, path, place)
         elif _are(list, old, new):
             self._compare_lists([] if old is UNSET else old, [] if new is UNSET else new, path, place)

@@ -35,7 +35,6 @@ class Head(Struct):
     uid: str
     namespace: str = ""
     resource_version: str = msgspec.field(default="", name="resourceVersion")
-    annotations: dict[str, Any] | None = None
 
 
 class _Object(Struct):
@@ -70,7 +69,17 @@ class Observation(Struct, frozen=True):
         return ObjectKey(self.type.group, self.type.resource, self.head.namespace, self.head.name)
 
 
+class _BookmarkMetadata(Struct):
+    resource_version: str = msgspec.field(name="resourceVersion")
+    annotations: dict[str, Any] | None = None
+
+
+class _Bookmark(Struct):
+    metadata: _BookmarkMetadata
+
+
 _head_decoder = msgspec.json.Decoder(_Object)
+_bookmark_decoder = msgspec.json.Decoder(_Bookmark)
 
 
 def read_head(raw: bytes) -> Head:
@@ -81,6 +90,17 @@ def read_head(raw: bytes) -> Head:
 
     """
     return _head_decoder.decode(raw).metadata
+
+
+def read_bookmark(raw: bytes) -> tuple[str, bool]:
+    """Decode a bookmark: its version, and whether it ends the initial part of a watch (KEP-3157).
+
+    Raises:
+        ValueError: it has no version, or is no JSON
+
+    """
+    metadata = _bookmark_decoder.decode(raw).metadata
+    return metadata.resource_version, (metadata.annotations or {}).get("k8s.io/initial-events-end") == "true"
 
 
 def read_object(raw: bytes) -> dict[str, Any]:

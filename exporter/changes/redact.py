@@ -22,6 +22,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import re2
 
 from exporter.changes.pointer import Pattern, below, compile_patterns
 
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
 
 MASK = "<redacted>"
-_MARKER = re.compile("\0redacted:[0-9a-f]{16}\0")
+# The fence is a private-use character: no encoder escapes it, so a marker also survives inside JSON in a string.
+_FENCE = "\uf8f5"
+_MARKER = re.compile(f"{_FENCE}redacted:[0-9a-f]{{16}}{_FENCE}")
 _APPLIED_SUFFIX = "last-applied-configuration"
 
 _SENSITIVE_LAST = frozenset(
@@ -96,10 +99,23 @@ _SHAPES: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ),
 )  # fmt: skip
 _SHAPE = re.compile("|".join(f"(?:{shape})" for shape, _ in _SHAPES))
-_SHAPE_LITERALS = tuple(dict.fromkeys(literal.lower() for _, literals in _SHAPES for literal in literals))
 # Without one of these stems in the raw JSON no key of it can be sensitive.
 _KEY_STEMS = (b"pass", b"pwd", b"secret", b"token", b"cred", b"key", b"dsn", b"jwt", b"bearer", b"kubeconfig",
               b"connection", b"configjson", b"pem", b"cookie")  # fmt: skip
+
+
+def _any_of(literals: Iterable[bytes]) -> Any:  # noqa: ANN401 - untyped package
+    """Compile a search for any of several literals, in upper or lower case, in one pass over bytes."""
+    options = re2.Options()
+    options.case_sensitive = False
+    options.never_capture = True
+    options.encoding = re2.Options.Encoding.LATIN1
+    return re2.compile(b"|".join(re2.escape(literal) for literal in literals), options)
+
+
+# A server that escapes letters or slashes could hide a literal from the search: then every string is looked at.
+_MAY_HOLD_SHAPE = _any_of({b"\\u", b"\\/"}.union(*(literals for _, literals in _SHAPES)))
+_MAY_HOLD_KEY = _any_of(_KEY_STEMS)
 
 
 class Redactor:
@@ -131,14 +147,11 @@ class Redactor:
             passwords: patterns of the fields that its schema declares as passwords
 
         """
-        lowered = raw.lower()
-        # A server that escapes letters or slashes could hide a literal from the search: then look at every string.
-        escaped = b"\\u" in raw or b"\\/" in raw
-        shapes = escaped or any(literal in lowered for literal in _SHAPE_LITERALS)
+        shapes = _MAY_HOLD_SHAPE.search(raw) is not None
         patterns = self._patterns + passwords
         if secret:
             patterns += _SECRET_PATTERNS
-        if not (shapes or patterns or any(stem in lowered for stem in _KEY_STEMS)):
+        if not (shapes or patterns or _MAY_HOLD_KEY.search(raw)):
             return obj
         redacted: dict[str, Any] = self._mapping(obj, patterns, shapes=shapes)
         return redacted
@@ -233,13 +246,13 @@ class Redactor:
             return value
         self.count += 1
         digest = hmac.new(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
-        return f"\0redacted:{digest[:16]}\0"
+        return f"{_FENCE}redacted:{digest[:16]}{_FENCE}"
 
 
 def mask(value: Any) -> Any:  # noqa: ANN401 - any JSON
     """Turn the markers in a value, and in the keys of one, into `<redacted>`."""
     if isinstance(value, str):
-        return _MARKER.sub(MASK, value) if "\0" in value else value
+        return _MARKER.sub(MASK, value) if _FENCE in value else value
     if isinstance(value, dict):
         return {mask(key): mask(item) for key, item in value.items()}
     if isinstance(value, list):

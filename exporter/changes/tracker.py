@@ -86,30 +86,21 @@ class Tracker:
     def observe(self, seen: Observation, batch: Batch) -> None:
         """Take in one object as a watch or a list showed it; what follows from it goes into the batch."""
         key = seen.key
-        old = self._last(key, batch)
+        held = self._last(key, batch)
+        old = held if held is not None and held.uid == seen.head.uid else None
         if seen.mode == "refresh":
-            if old is not None and (old.uid, old.resource_version) == (seen.head.uid, seen.head.resource_version):
+            if old is not None and old.resource_version == seen.head.resource_version:
                 batch.objects[key] = Stored(old.uid, old.resource_version, self._read(seen, batch)[1])
-            return
-        if seen.mode == "left":
-            if old is not None and old.uid == seen.head.uid:
-                batch.objects[key] = None
-                batch.count(seen.type, key.namespace, -1)
-                batch.forgotten += 1
-            return
-        if seen.event == "deleted":
-            if old is not None and old.uid == seen.head.uid:
+        elif seen.event == "deleted":
+            if old is not None:
                 self._delete(seen, key, old, batch)
-            return
-        if old is not None and old.uid == seen.head.uid:
+        elif old is not None:
             if old.resource_version != seen.head.resource_version:
                 self._modify(seen, key, old, batch)
-            return
-        if seen.mode == "live" and old is None and self._is_buried(key, seen.head.uid, batch):
-            return
-        if old is not None:
-            self._delete_unseen(seen, key, old, batch)
-        self._create(seen, key, batch)
+        elif held is not None or seen.mode != "live" or not self._is_buried(key, seen.head.uid, batch):
+            if held is not None:
+                self._delete_unseen(seen, key, held, batch)
+            self._create(seen, key, batch)
 
     def sweep(
         self,
@@ -191,14 +182,18 @@ class Tracker:
         batch.changes.append(
             self._change(
                 seen.type, key, seen.head.uid, "modified", change, seen.observed, writer,
-                obj=obj, happened=happened, fields=fields, truncated=truncated, heartbeat=heartbeat, gap=seen.mode == "catch_up",
+                obj=obj, happened=happened, fields=fields, truncated=truncated, heartbeat=heartbeat,
+                gap=seen.mode == "catch_up",
             )
         )  # fmt: skip
 
     def _delete(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch) -> None:
-        obj = unpack(old.state)
         batch.objects[key] = None
         batch.count(seen.type, key.namespace, -1)
+        if seen.mode == "left":
+            batch.forgotten += 1
+            return
+        obj = unpack(old.state)
         batch.tombstones[key] = Tombstone(old.uid, seen.observed)
         change = self._change(seen.type, key, old.uid, "deleted", "deleted", seen.observed, UNRESOLVED, obj=obj)
         batch.changes.append(msgspec.structs.replace(change, resource_version=seen.head.resource_version))

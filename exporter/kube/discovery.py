@@ -14,14 +14,17 @@ import structlog
 
 from exporter.changes.observation import Observation
 from exporter.errors import ClusterError
-from exporter.kube.reflector import Listed, Progress, Reflector, Selection
+from exporter.kube.collection import Collection, Selection
+from exporter.kube.reflector import Reflector
 from exporter.kube.schema import Definition, read_definition
+from exporter.kube.sink import Listed
 from exporter.model import ResourceType, Scope
 
 
 if TYPE_CHECKING:
     from exporter.kube.client import Api
     from exporter.kube.selection import TypeSelection
+    from exporter.kube.sink import Progress
 
 
 log = structlog.get_logger()
@@ -74,8 +77,8 @@ class Discovery:
     async def run(self) -> None:
         """Follow the CRDs, and ask for the named groups, until cancelled."""
         reflector = Reflector(
-            self._api, CRD, _SCOPE, self._definitions,
-            selection=Selection(), checkpoint=None, mode="baseline", lists=asyncio.Semaphore(),
+            Collection(self._api, CRD, _SCOPE, Selection(), self._definitions), self._definitions,
+            version="", mode="baseline", lists=asyncio.Semaphore(),
         )  # fmt: skip
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(reflector.run())
@@ -155,13 +158,12 @@ class _Definitions:
         elif isinstance(item, Observation):
             self._discovery.appeared(msgspec.json.decode(item.raw))
 
-    def degraded(self, resource_type: ResourceType, reason: str) -> None:
-        del resource_type
+    def degraded(self, reason: str) -> None:
         self._discovery.unavailable(reason)
 
-    def synced(self, resource_type: ResourceType) -> None: ...
+    def synced(self) -> None: ...
 
-    def received(self, resource_type: ResourceType) -> None: ...
+    def received(self) -> None: ...
 
     def restarted(self, reason: str) -> None: ...
 

@@ -1,0 +1,211 @@
+"""One collection of objects on the API server, and the three questions that are asked of it: list, watch, how far.
+
+Turns bytes into observations and bookmarks; what is not understood is counted or raised, never passed on. When to ask
+which question is the reflector's business.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from exporter.changes.observation import Mode, Observation, read_bookmark, read_head
+from exporter.errors import ApiError, ClusterError, ExpiredError
+from exporter.timestamps import now
+
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from exporter.kube.client import Api
+    from exporter.kube.sink import Sink
+    from exporter.model import Event, ResourceType, Scope
+
+
+_PAGE = "500"
+_JSON = "application/json"
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_EVENTS: dict[str, Event] = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
+_GONE = 410
+
+
+class BrokenStreamError(ClusterError):
+    """The server sent something that is no answer to the question."""
+
+
+class Selection(Struct, frozen=True):
+    """Which objects of a type are asked for, and how much of them."""
+
+    label_selector: str = ""
+    field_selector: str = ""
+    metadata_only: bool = False
+
+    @property
+    def text(self) -> str:
+        """Tell two selections apart: part of the key of a checkpoint; empty for everything."""
+        parts = (self.label_selector, self.field_selector, "metadata" if self.metadata_only else "")
+        return "|".join(parts) if any(parts) else ""
+
+    def params(self) -> dict[str, str]:
+        """Give the parameters of a query."""
+        params = {"labelSelector": self.label_selector, "fieldSelector": self.field_selector}
+        return {name: value for name, value in params.items() if value}
+
+
+class Bookmark(Struct, frozen=True):
+    """The watch has reached a version; `ends_list` says that the initial objects are complete."""
+
+    resource_version: str
+    ends_list: bool
+
+
+class _WatchEvent(Struct):
+    type: str
+    object: msgspec.Raw
+
+
+class _ListMeta(Struct):
+    resource_version: str = msgspec.field(default="", name="resourceVersion")
+    next: str = msgspec.field(default="", name="continue")
+
+
+class _List(Struct):
+    metadata: _ListMeta
+    items: list[msgspec.Raw] | None = None
+
+
+class _Status(Struct):
+    code: int = 0
+    reason: str = ""
+    message: str = ""
+
+
+_event_decoder = msgspec.json.Decoder(_WatchEvent)
+_list_decoder = msgspec.json.Decoder(_List)
+_status_decoder = msgspec.json.Decoder(_Status)
+
+
+class Collection:
+    """The objects of one scope on the server.
+
+    Args:
+        api: the server
+        resource_type: in the version to ask for
+        scope: which part of the type
+        selection: which objects of that
+        sink: is told of what arrives and of what cannot be read
+
+    """
+
+    def __init__(self, api: Api, resource_type: ResourceType, scope: Scope, selection: Selection, sink: Sink) -> None:
+        self.type = resource_type
+        self.scope = scope
+        self._api = api
+        self._selection = selection
+        self._sink = sink
+        self._path = resource_type.path(scope.namespace)
+
+    async def watch(
+        self, params: dict[str, str], *, mode: Callable[[], Mode], opened: Callable[[], None], read_timeout: float
+    ) -> AsyncIterator[Observation | Bookmark]:
+        """Open a stream and give what it holds; what is left of a line when it ends is nothing.
+
+        Args:
+            params: of the query, beside the selectors
+            mode: how an observation is to be taken, asked for each
+            opened: is called when the server has accepted
+            read_timeout: seconds without a byte after which the stream counts as dead
+
+        Raises:
+            ExpiredError: the server does not remember the version
+            ApiError: it refused, at once or inside the stream
+            BrokenStreamError: it sent something that is no event
+            ClusterError: the connection broke
+
+        """
+        accept = _METADATA_ONLY if self._selection.metadata_only else _JSON
+        query = {"watch": "true", "allowWatchBookmarks": "true", **params, **self._selection.params()}
+        rest = b""
+        async with self._api.stream(self._path, query, accept=accept, read_timeout=read_timeout) as response:
+            opened()
+            async for chunk in self._api.chunks(response):
+                self._sink.received()
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line and (item := self._item(line, mode())) is not None:
+                        yield item
+
+    def _item(self, line: bytes, mode: Mode) -> Observation | Bookmark | None:
+        try:
+            event = _event_decoder.decode(line)
+            raw = bytes(event.object)
+            if event.type == "ERROR":
+                status = _status_decoder.decode(raw)
+                kind = ExpiredError if status.code == _GONE else ApiError
+                raise kind(status.code, status.reason, status.message)
+            if event.type == "BOOKMARK":
+                return Bookmark(*read_bookmark(raw))
+        except (msgspec.DecodeError, RecursionError) as error:
+            msg = f"the watch of {self.type} held something that is no event: {error}"
+            raise BrokenStreamError(msg) from error
+        if event.type not in _EVENTS:
+            self._sink.skipped("unknown_event")
+            return None
+        return self._observation(_EVENTS[event.type], raw, mode)
+
+    def _observation(self, event: Event, raw: bytes, mode: Mode) -> Observation | None:
+        try:
+            head = read_head(raw)
+        except (ValueError, RecursionError):
+            self._sink.skipped("no_identity")
+            return None
+        return Observation(self.type, self.scope, event, head, raw, now(), mode)
+
+    async def pages(self, mode: Mode) -> AsyncIterator[tuple[str, list[Observation]]]:
+        """List in pages: each with the version of the list, which is the same on all of them.
+
+        Where the pages take longer than the server remembers, everything is asked for again in one piece; then some
+        objects come twice.
+
+        Raises:
+            ApiError: the server refused
+            ClusterError: it did not answer, or with something that is no list
+
+        """
+        accept = _METADATA_ONLY_LIST if self._selection.metadata_only else _JSON
+        params = {"limit": _PAGE, **self._selection.params()}
+        while True:
+            try:
+                body = await self._api.get(self._path, params, accept=accept)
+            except ExpiredError:
+                if "continue" not in params:
+                    raise
+                params = self._selection.params()
+                continue
+            try:
+                page = _list_decoder.decode(body)
+            except (msgspec.DecodeError, RecursionError) as error:
+                msg = f"the list of {self.type} is no list: {error}"
+                raise BrokenStreamError(msg) from error
+            self._sink.received()
+            seen = [self._observation("added", bytes(item), mode) for item in page.items or ()]
+            yield page.metadata.resource_version, [one for one in seen if one is not None]
+            if not page.metadata.next:
+                return
+            params["continue"] = page.metadata.next
+
+    async def is_behind(self, version: str) -> bool:
+        """Ask whether the server has not yet reached a version. Then a watch from there is silent for ever."""
+        params = {"limit": "1", "resourceVersion": version, "resourceVersionMatch": "NotOlderThan"}
+        try:
+            await self._api.get(self._path, {**params, **self._selection.params()})
+        except ExpiredError:
+            return False
+        except ApiError as error:
+            if "ResourceVersionTooLarge" in error.causes or "Too large resource version" in error.message:
+                return True
+            raise
+        return False
