@@ -25,7 +25,7 @@ from exporter.changes.redact import Redactor
 from exporter.changes.tracker import Tracker
 from exporter.changes.writer import WriterTable
 from exporter.config import Config, load
-from exporter.delivery import deliver
+from exporter.delivery import Delivery
 from exporter.errors import JournalError
 from exporter.follow import Follower
 from exporter.ingest import Inbox, Ingest
@@ -37,13 +37,16 @@ from exporter.kube.selection import TypeSelection, glob_matches
 from exporter.metrics.changes import ChangeMetrics
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.health import Health
-from exporter.otlp import consumer as otlp
+from exporter.otlp.encode import Encoder
+from exporter.otlp.logs import OtlpLogs, open_sender
+from exporter.otlp.settings import resolve
 from exporter.web import serve
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from exporter.delivery import Consumer
     from exporter.options import RunOptions
 
 
@@ -70,7 +73,8 @@ def run(options: RunOptions) -> int:
     gc.set_threshold(50_000, 50, 1000)
     logs.configure(options.log_level, options.log_format)
     config = load(options.config) if options.config else Config()
-    return uvloop.run(_run(options, config))
+    code: int = uvloop.run(_run(options, config))
+    return code
 
 
 async def _run(options: RunOptions, config: Config) -> int:
@@ -78,13 +82,19 @@ async def _run(options: RunOptions, config: Config) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    settings = resolve(os.environ)
     async with AsyncExitStack() as stack:
-        journal = _open_journal(options.data_dir)
+        journal = Journal.open(None if options.data_dir == MEMORY else Path(options.data_dir))
         stack.callback(journal.close)
         api = await stack.enter_async_context(Api.connect(options.kubeconfig, options.context))
         cluster_uid = await api.cluster_uid()
         journal.bind(cluster_uid)
-        exporter = Exporter(config, journal, api, cluster_uid, _redaction_key(options.data_dir))
+        consumers: list[Consumer] = []
+        if settings is not None:
+            encoder = Encoder(settings, journal_id=journal.id, cluster_uid=cluster_uid, cluster_name=config.cluster)
+            consumers.append(OtlpLogs(encoder, await open_sender(settings)))
+            log.info("delivering log records", endpoint=settings.place)
+        exporter = Exporter(config, journal, api, cluster_uid, _redaction_key(options.data_dir), consumers)
         address = await stack.enter_async_context(serve(options.listen_address, exporter.exposition, exporter.waiting))
         log.info(
             "started", version=__version__, server=api.server, metrics=f"http://{address}/metrics",
@@ -104,10 +114,13 @@ class Exporter:
         api: the server
         cluster_uid: its identity
         key: of the redaction
+        consumers: outputs that are on
 
     """
 
-    def __init__(self, config: Config, journal: Journal, api: Api, cluster_uid: str, key: bytes) -> None:
+    def __init__(
+        self, config: Config, journal: Journal, api: Api, cluster_uid: str, key: bytes, consumers: list[Consumer]
+    ) -> None:
         self._config = config
         self._journal = journal
         self._health = health = Health()
@@ -143,7 +156,7 @@ class Exporter:
         )
         self._ingest = Ingest(self._inbox, self._tracker, journal, metrics, health)
         self._discovery = Discovery(api, types, self._follower)
-        self._consumers = otlp.consumers(os.environ, config, journal.id, cluster_uid)
+        self._deliveries = [Delivery(journal, consumer, health) for consumer in consumers]
         self._stopping = False
         self.exposition = Exposition(metrics, health)
 
@@ -153,36 +166,29 @@ class Exporter:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop, then end in order."""
-        ending = asyncio.Event()
-        following = [
-            asyncio.create_task(work, name=name)
-            for name, work in (
-                ("discovery", self._discovery.run()),
-                ("ingest", self._ingest.run()),
-                ("upkeep", self._upkeep()),
-                ("ready", self._tell_ready()),
-            )
-        ]
-        outputs = [
-            asyncio.create_task(deliver(self._journal, consumer, self._health, ending), name=consumer.name)
-            for consumer in self._consumers
-        ]
-        waiting = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait({*following[:3], *outputs, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        work = {"discovery": self._discovery.run(), "ingest": self._ingest.run(), "upkeep": self._upkeep()}
+        inner = [asyncio.create_task(coroutine, name=name) for name, coroutine in work.items()]
+        outputs = [asyncio.create_task(delivery.run()) for delivery in self._deliveries]
+        ready = asyncio.create_task(self._tell_ready())
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({*inner, *outputs, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        # None of these ends by itself but by an error that nobody expected: that is raised at the end, after the rest
+        # was brought home.
+        failed = [task for task in (*inner, *outputs) if task.done()]
         self._stopping = True
         await self._follower.stop()
-        for task in following:
+        for task in (*inner, ready, stopped):
             task.cancel()
-        await asyncio.gather(*following, return_exceptions=True)
+        await asyncio.gather(*inner, ready, stopped, return_exceptions=True)
         await self._ingest.drain()
-        ending.set()
+        for delivery in self._deliveries:
+            delivery.stop()
         await asyncio.gather(*outputs, return_exceptions=True)
-        for task in done - {waiting}:
-            task.result()  # a task that ended by itself did so by an error that nobody expected
+        for task in failed:
+            task.result()
 
     async def _tell_ready(self) -> None:
-        while self.waiting():
+        while self.waiting():  # noqa: ASYNC110 - readiness is asked for, not told
             await asyncio.sleep(0.05)
         log.info("ready")
 
@@ -220,10 +226,6 @@ def _selection(config: Config) -> Callable[[str, str], Selection]:
         return Selection(watch.label_selector, watch.field_selector, metadata_only)
 
     return of
-
-
-def _open_journal(data_dir: str) -> Journal:
-    return Journal.open(None if data_dir == MEMORY else Path(data_dir))
 
 
 def _redaction_key(data_dir: str) -> bytes:

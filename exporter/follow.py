@@ -214,7 +214,7 @@ class Follower:
     async def _end(self, stream: Stream) -> None:
         """Let a stream whose type was removed tell its last, then take everything of the type away."""
         deadline = time.monotonic() + _LAST_WORDS
-        while time.monotonic() < deadline and not stream.refused:
+        while time.monotonic() < deadline and not stream.refused:  # noqa: ASYNC110 - told by the server, in its time
             await asyncio.sleep(0.1)
         stream.task.cancel()
         await self._remove(stream.scope)

@@ -28,7 +28,7 @@ from exporter.kube.sink import Listed, Progress
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from exporter.changes.observation import Mode, Observation
     from exporter.kube.collection import Collection
@@ -61,6 +61,7 @@ class Reflector:
         mode: how the first list is to be taken
         lists: bounds how many collections are listed at once
         draw: gives random numbers in [0, 1)
+        sleep: waits for seconds
 
     """
 
@@ -73,6 +74,7 @@ class Reflector:
         mode: Mode,
         lists: asyncio.Semaphore,
         draw: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._collection = collection
         self._sink = sink
@@ -80,6 +82,7 @@ class Reflector:
         self._mode: Mode = mode
         self._lists = lists
         self._draw = draw
+        self._sleep = sleep
         self._why = "start"
         self._listing = False
         self._watch_list = True
@@ -169,7 +172,7 @@ class Reflector:
 
     async def _pause(self, at_least: float = 0.0) -> None:
         policy = _REFUSED if self._refused else _SOON if self._failures < _SOON_FAILURES else _LATER
-        await asyncio.sleep(policy.delay(self._failures + 1, self._draw(), at_least=at_least))
+        await self._sleep(policy.delay(self._failures + 1, self._draw(), at_least=at_least))
 
     # -- watching ---------------------------------------------------------------------------------------------
 
@@ -187,10 +190,14 @@ class Reflector:
             ):
                 fruitless = False
                 await self._take(item)
-        finally:
+        except (ApiError, BrokenStreamError):
+            raise  # the server said something: it is not the silence of one that is behind
+        except ClusterError:
             self._doubtful = self._doubtful or fruitless
+            raise
         self._sink.restarted("empty" if fruitless else "ended")
         if fruitless:
+            self._doubtful = True
             self._fruitless += 1
             await self._pause()
             self._failures += 1
@@ -254,15 +261,18 @@ class Reflector:
         except (ClusterError, TimeoutError) as error:
             if not self._listing:
                 raise
-            self._unfinished += 1
+            if isinstance(error, ApiError):
+                self._watch_list = error.status not in _NO_WATCH_LIST
+                if self._watch_list:
+                    raise
+                return
             # Once can be chance; a server, or a proxy before it, that does not complete the list twice never will.
-            refused = isinstance(error, ApiError) and error.status in _NO_WATCH_LIST
-            self._watch_list = not refused and self._unfinished < 2  # noqa: PLR2004
+            self._unfinished += 1
+            self._watch_list = self._unfinished < 2  # noqa: PLR2004
             if isinstance(error, TimeoutError):
                 msg = f"the list of {self._collection.type} was not completed"
                 raise BrokenStreamError(msg) from error
-            if not refused:
-                raise
+            raise
         else:
             self._watch_list = not self._listing
             self._sink.restarted("ended")

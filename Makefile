@@ -1,0 +1,60 @@
+# Everything a developer types. Each target sets up what it needs, from a machine that has only Python ≥ 3.11 and make:
+# uv (in .uv/ unless it is on PATH), .venv with the locked dependencies, and the test servers in the user's cache.
+# What is there already is not made again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+UV_VERSION := 0.13.9
+# Last, so that a uv of the user's own wins.
+export PATH := $(PATH):$(CURDIR)/.uv/bin
+# A VIRTUAL_ENV of another project would only make uv complain.
+unexport VIRTUAL_ENV
+RUN := uv run --no-sync
+BUILD := $(RUN) python -m tests.servers.build
+
+.PHONY: demo test test-compat check fix servers clean help
+
+demo: .venv/.synced ## Run the exporter against a real cluster and watch it work (ONCE=1: the story once, then end)
+	$(BUILD) >/dev/null
+	PYTHONPATH=. $(RUN) python scripts/demo.py $(if $(ONCE),--once)
+
+test: .venv/.synced ## Run all tests, real servers included (ARGS="-k name" for some)
+	$(BUILD) >/dev/null
+	$(RUN) pytest $(ARGS)
+
+test-compat: .venv/.synced ## Run the integration tests against the oldest supported Kubernetes
+	$(BUILD) --compat >/dev/null
+	TEST_KUBERNETES=1.34 $(RUN) pytest tests/integration $(ARGS)
+
+check: .venv/.synced ## Style, types, layers, docstrings, spelling, lock file
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+	$(RUN) interrogate --quiet tests
+	$(RUN) codespell
+	uv lock --check
+
+fix: .venv/.synced ## Let ruff correct what it can, and format
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+servers: .venv/.synced ## Build the test servers (minutes, the first time) and say where they are
+	$(BUILD)
+
+clean: ## Remove what the other targets put into the checkout; the test servers stay in the user's cache
+	rm -rf .venv .uv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## This list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+.venv/.synced: pyproject.toml uv.lock scripts/install-uv
+	scripts/install-uv $(UV_VERSION)
+	uv sync --locked --all-extras
+	@touch $@

@@ -1,0 +1,1 @@
+"""OTLP: the changes as log records, sent to an OpenTelemetry endpoint."""

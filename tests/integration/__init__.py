@@ -1,0 +1,1 @@
+"""Tests against real servers; each is marked `integration`."""

@@ -1,0 +1,288 @@
+"""Following one scope, against a server that does what real ones do only when things go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from exporter.changes.observation import Mode, Observation
+from exporter.kube.client import Api
+from exporter.kube.collection import Collection, Selection
+from exporter.kube.reflector import Reflector
+from exporter.kube.sink import Listed, Progress
+from tests.changes.objects import SCOPE, WIDGET, widget
+from tests.scripted import ABORT, STALL, Reply, Server, serve
+
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+PATH = "/apis/example.com/v1/widgets"
+
+
+class Recorder:
+    """A sink that remembers, and lets a test wait for what it expects."""
+
+    def __init__(self) -> None:
+        self.items: list[Observation | Listed | Progress] = []
+        self.told: list[str] = []
+        self.slept: list[float] = []
+        self._grown = asyncio.Condition()
+
+    async def put(self, item: Observation | Listed | Progress) -> None:
+        self.items.append(item)
+        async with self._grown:
+            self._grown.notify_all()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.sleep(0)
+
+    async def until(self, count: int) -> list[str]:
+        """Wait for so many items and give them in short."""
+        async with self._grown:
+            await asyncio.wait_for(self._grown.wait_for(lambda: len(self.items) >= count), 10)
+        return [short(item) for item in self.items]
+
+    def synced(self) -> None:
+        self.told.append("synced")
+
+    def degraded(self, reason: str) -> None:
+        self.told.append("degraded" if reason else "recovered")
+
+    def received(self) -> None: ...
+
+    def restarted(self, reason: str) -> None:
+        self.told.append(f"restarted {reason}")
+
+    def listing(self, reason: str, *, gap: bool) -> None:
+        self.told.append(f"listing {reason}{' gap' if gap else ''}")
+
+    def went_backwards(self) -> None:
+        self.told.append("went backwards")
+
+    def skipped(self, reason: str) -> None:
+        self.told.append(f"skipped {reason}")
+
+
+def short(item: Observation | Listed | Progress) -> str:
+    """Describe an item in a few words."""
+    if isinstance(item, Observation):
+        return f"{item.event} {item.head.resource_version} {item.mode}"
+    if isinstance(item, Listed):
+        return f"listed {item.resource_version} {item.mode} {len(item.uids)}"
+    return f"progress {item.resource_version}"
+
+
+def event(kind: str, version: int, **more: Any) -> bytes:
+    """Make a line of a watch."""
+    return json.dumps({"type": kind, "object": widget(version, **more)}).encode() + b"\n"
+
+
+def bookmark(version: int, *, end: bool = False) -> bytes:
+    """Make a bookmark, with the annotation that ends the initial part if asked."""
+    meta: dict[str, Any] = {"resourceVersion": str(version)}
+    if end:
+        meta["annotations"] = {"k8s.io/initial-events-end": "true"}
+    return json.dumps({"type": "BOOKMARK", "object": {"metadata": meta}}).encode() + b"\n"
+
+
+def error(code: int, reason: str = "Expired") -> bytes:
+    """Make an error inside a stream."""
+    return json.dumps({"type": "ERROR", "object": {"code": code, "reason": reason, "message": "m"}}).encode() + b"\n"
+
+
+def page(version: int, *objects: dict[str, Any], more: str = "") -> Reply:
+    """Make a page of a list."""
+    meta = {"resourceVersion": str(version), "continue": more}
+    return Reply(200, [json.dumps({"metadata": meta, "items": objects}).encode()])
+
+
+def status(code: int, reason: str, headers: dict[str, str] | None = None, **details: Any) -> Reply:
+    """Make a refusal."""
+    body = {"kind": "Status", "code": code, "reason": reason, "message": "m", "details": details}
+    return Reply(code, [json.dumps(body).encode()], headers or {})
+
+
+# The end of every script: a stream that is open and silent.
+OPEN = Reply(200, [STALL])
+
+
+@asynccontextmanager
+async def following(
+    directory: Path, *script: Any, version: str = "", mode: Mode = "baseline"
+) -> AsyncIterator[tuple[Server, Recorder]]:
+    """Run a reflector against a script."""
+    async with serve() as server:
+        server.on(PATH, *script)
+        kubeconfig = directory / "kubeconfig"
+        kubeconfig.write_text(
+            json.dumps(
+                {
+                    "current-context": "c",
+                    "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+                    "users": [{"name": "u", "user": {"token": "t"}}],
+                }
+            )
+        )
+        async with Api.connect(str(kubeconfig)) as api:
+            sink = Recorder()
+            reflector = Reflector(
+                Collection(api, WIDGET, SCOPE, Selection(), sink),
+                sink,
+                version=version,
+                mode=mode,
+                lists=asyncio.Semaphore(1),
+                draw=lambda: 0.0,
+                sleep=sink.sleep,
+            )
+            task = asyncio.create_task(reflector.run())
+            try:
+                yield server, sink
+            finally:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+                await server.end()
+
+
+async def test_a_stream_cut_inside_a_line_resumes_after_the_last_whole_one(tmp_path: Path) -> None:
+    """Half an event is nothing: the next request asks from the version before it, without a list."""
+    cut = Reply(200, [event("MODIFIED", 6), event("MODIFIED", 7)[:40], ABORT])
+    async with following(tmp_path, page(1), cut, Reply(200, [event("MODIFIED", 7), STALL]), version="5") as (
+        server,
+        sink,
+    ):
+        assert await sink.until(2) == ["modified 6 live", "modified 7 live"]
+
+    assert [request.query.get("resourceVersion") for request in server.requests] == ["5", "5", "6"]
+    assert sink.told == ["synced", "restarted connection"]
+
+
+async def test_garbage_in_a_stream_is_tried_again_before_it_is_listed(tmp_path: Path) -> None:
+    """A line that is no event is never skipped: the same version is asked for again, and at last everything is listed."""
+    garbage = Reply(200, [b"<html>\n"])
+    script = [page(1), *[garbage] * 5, Reply(200, [event("ADDED", 9), bookmark(9, end=True), STALL])]
+    async with following(tmp_path, *script, version="5", mode="catch_up") as (_, sink):
+        assert await sink.until(3) == ["progress ", "added 9 catch_up", "listed 9 catch_up 1"]
+
+    assert sink.told == ["synced", *["restarted broken"] * 5, "listing fruitless gap"]
+
+
+async def test_history_that_is_gone_is_asked_for_twice_then_listed(tmp_path: Path) -> None:
+    """410 may come from one replica of several; after the second the list gives the net change."""
+    gone = Reply(200, [error(410)])
+    script = [page(1), gone, gone, Reply(200, [event("ADDED", 9), bookmark(9, end=True), event("MODIFIED", 10), STALL])]
+    async with following(tmp_path, *script, version="5", mode="catch_up") as (server, sink):
+        assert await sink.until(4) == ["progress ", "added 9 catch_up", "listed 9 catch_up 1", "modified 10 live"]
+
+    assert [request.query.get("resourceVersion") for request in server.requests] == ["5", "5", "5", None]
+    assert sink.slept[:1] != [0.0]
+
+
+async def test_too_many_requests_are_answered_with_patience_not_with_a_list(tmp_path: Path) -> None:
+    """429 is waited out for as long as the server says, and the watch goes on where it was."""
+    busy = status(429, "TooManyRequests", {"Retry-After": "7"})
+    async with following(tmp_path, page(1), busy, Reply(200, [event("MODIFIED", 6), STALL]), version="5") as (_, sink):
+        assert await sink.until(1) == ["modified 6 live"]
+
+    assert sink.slept == [7.0]
+    assert sink.told == ["restarted http_429", "synced"]
+
+
+async def test_a_server_behind_our_version_is_found_out_before_the_silence(tmp_path: Path) -> None:
+    """When the server has not reached our version its history went backwards: everything is listed."""
+    behind = status(504, "Timeout", causes=[{"reason": "ResourceVersionTooLarge"}])
+    script = [behind, Reply(200, [event("ADDED", 3), bookmark(3, end=True), STALL])]
+    async with following(tmp_path, *script, version="999", mode="catch_up") as (server, sink):
+        assert await sink.until(3) == ["progress ", "added 3 catch_up", "listed 3 catch_up 1"]
+
+    assert server.requests[0].query == {
+        "limit": "1", "resourceVersion": "999", "resourceVersionMatch": "NotOlderThan",
+    }  # fmt: skip
+    assert sink.told == ["went backwards", "listing history_went_backwards gap", "synced"]
+
+
+async def test_a_stream_that_gave_nothing_is_doubted(tmp_path: Path) -> None:
+    """After a stream without a byte the server is asked whether it has reached our version at all."""
+    async with following(tmp_path, page(1), Reply(200, []), page(1), OPEN, version="5") as (server, _):
+        requests = await server.wait_for(4)
+
+    assert [request.query.get("resourceVersionMatch") for request in requests] == [
+        "NotOlderThan", None, "NotOlderThan", None,
+    ]  # fmt: skip
+
+
+async def test_a_refused_type_degrades_and_is_tried_again(tmp_path: Path) -> None:
+    """403 is told once for as long as it lasts, and taken back when the server lets us in."""
+    refused = status(403, "Forbidden")
+    listed = Reply(200, [bookmark(4, end=True), STALL])
+    async with following(tmp_path, refused, refused, listed) as (_, sink):
+        assert await sink.until(1) == ["listed 4 baseline 0"]
+
+    assert [word for word in sink.told if not word.startswith(("listing", "restarted"))] == [
+        "degraded", "recovered", "synced",
+    ]  # fmt: skip
+    assert sink.slept == [5.0, 10.0]
+
+
+@pytest.mark.parametrize("code", [400, 422])
+async def test_a_server_without_watch_lists_is_listed_in_pages(tmp_path: Path, code: int) -> None:
+    """Where the initial part of a watch is refused, pages are read, and the watch goes on from their version."""
+    pages = [page(8, widget(1), more="next"), page(8, widget(2, uid="uid-2", meta={"name": "b"}))]
+    script = [status(code, "Invalid"), *pages, Reply(200, [event("MODIFIED", 9), STALL])]
+    async with following(tmp_path, *script) as (server, sink):
+        assert await sink.until(4) == ["added 1 baseline", "added 2 baseline", "listed 8 baseline 2", "modified 9 live"]
+
+    assert [request.query.get("continue") for request in server.requests] == [None, None, "next", None]
+
+
+async def test_a_watch_list_that_never_ends_is_given_up(tmp_path: Path) -> None:
+    """A server that sends bookmarks but never the one that ends the list gets a list in pages."""
+    endless = Reply(200, [event("ADDED", 1), bookmark(5), STALL])
+    async with following(tmp_path, endless, endless, page(8, widget(1)), OPEN) as (_, sink):
+        assert await sink.until(4) == [*["added 1 baseline"] * 3, "listed 8 baseline 1"]
+
+
+async def test_pages_that_expire_are_asked_for_in_one_piece(tmp_path: Path) -> None:
+    """A continue token that is too old does not cost the list."""
+    script = [status(422, "Invalid"), page(8, widget(1), more="next"), status(410, "Expired"), page(9, widget(1)), OPEN]
+    async with following(tmp_path, *script) as (server, sink):
+        assert await sink.until(3) == ["added 1 baseline", "added 1 baseline", "listed 9 baseline 1"]
+
+    assert "limit" not in server.requests[3].query
+
+
+async def test_an_object_without_identity_is_counted_and_passed_over(tmp_path: Path) -> None:
+    """One hostile object does not stop the others."""
+    odd = b'{"type":"ADDED","object":{"metadata":{}}}\n'
+    script = [Reply(200, [odd, event("ADDED", 2), bookmark(2, end=True), STALL])]
+    async with following(tmp_path, *script) as (_, sink):
+        assert await sink.until(2) == ["added 2 baseline", "listed 2 baseline 1"]
+
+    assert "skipped no_identity" in sink.told
+
+
+async def test_a_stream_that_ends_in_order_is_opened_again_at_once(tmp_path: Path) -> None:
+    """The usual end of a watch costs no wait and no list; a bookmark is where it goes on."""
+    first = Reply(200, [event("ADDED", 1), bookmark(1, end=True), event("MODIFIED", 2), bookmark(7)])
+    async with following(tmp_path, first, OPEN) as (server, sink):
+        await server.wait_for(2)
+        assert await sink.until(4) == ["added 1 baseline", "listed 1 baseline 1", "modified 2 live", "progress 7"]
+
+    assert server.requests[1].query["resourceVersion"] == "7"
+    assert (sink.slept, sink.told[-1]) == ([], "restarted ended")
+
+
+async def test_watches_ask_for_plain_bytes(tmp_path: Path) -> None:
+    """Since a server may send many gzip members in one stream, watches ask for no compression."""
+    async with following(tmp_path, OPEN) as (server, _):
+        (request,) = await server.wait_for(1)
+
+    assert request.headers["accept-encoding"] == "identity"

@@ -1,0 +1,165 @@
+"""Tests of `exporter.otlp.grpc` against a real gRPC server on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+import trustme
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsPartialSuccess,
+    ExportLogsServiceResponse,
+)
+
+from exporter.delivery import Done, Misconfigured, Poison, Retry
+from exporter.errors import UsageError
+from exporter.otlp.grpc import GrpcSender
+from exporter.otlp.logs import open_sender
+from exporter.otlp.settings import resolve
+
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from exporter.delivery import Verdict
+
+    Export = Callable[[bytes, Any], Awaitable[bytes]]
+
+SERVICE = "opentelemetry.proto.collector.logs.v1.LogsService"
+
+
+@asynccontextmanager
+async def endpoint(export: Export, credentials: Any = None, service: str = SERVICE) -> AsyncIterator[str]:
+    """Serve the one method, raw bytes in and out; gives the address."""
+    server = grpc.aio.server()
+    methods = {"Export": grpc.unary_unary_rpc_method_handler(export)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
+    if credentials:
+        port = server.add_secure_port("localhost:0", credentials)
+    else:
+        port = server.add_insecure_port("localhost:0")
+    await server.start()
+    try:
+        yield f"{'https' if credentials else 'http'}://localhost:{port}"
+    finally:
+        await server.stop(None)
+
+
+async def sent(address: str, payload: bytes = b"payload", **variables: str) -> Verdict:
+    """Send a payload over a sender of its own."""
+    named = {f"OTEL_EXPORTER_OTLP_{name}": value for name, value in ({"PROTOCOL": "grpc"} | variables).items()}
+    settings = resolve({"OTEL_EXPORTER_OTLP_ENDPOINT": address} | named)
+    assert settings is not None
+    sender = await open_sender(settings)
+    assert isinstance(sender, GrpcSender)
+    try:
+        return await sender.send(payload, 1)
+    finally:
+        await sender.close()
+
+
+async def accept(_payload: bytes, _context: Any) -> bytes:
+    """Take everything."""
+    return b""
+
+
+async def test_nobody_there() -> None:
+    """A refused connection is tried again."""
+    judged = await sent("http://localhost:1")
+
+    assert isinstance(judged, Retry)
+    assert judged.reason == "grpc_unavailable"
+
+
+async def test_no_answer_in_time() -> None:
+    """An endpoint that does not answer is given up after the timeout."""
+
+    async def hang(_payload: bytes, _context: Any) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    async with endpoint(hang) as address:
+        judged = await sent(address, TIMEOUT="100")
+
+    assert isinstance(judged, Retry)
+    assert judged.reason == "grpc_deadline_exceeded"
+
+
+async def test_another_service() -> None:
+    """An endpoint that does not know logs needs a person."""
+    async with endpoint(accept, service="another.Service") as address:
+        judged = await sent(address)
+
+    assert isinstance(judged, Misconfigured)
+    assert judged.reason == "grpc_unimplemented"
+
+
+async def test_too_large() -> None:
+    """A message that the server finds too large is the batch's fault."""
+    async with endpoint(accept) as address:
+        judged = await sent(address, b"x" * 5_000_000)
+
+    assert isinstance(judged, Poison)
+    assert judged.reason.startswith("grpc_resource_exhausted ")
+
+
+async def test_status_is_judged() -> None:
+    """A status and how long to wait reach the table of verdicts."""
+    detail = AnyMessage()
+    detail.Pack(RetryInfo(retry_delay=Duration(seconds=9)))
+    trailer = ("grpc-status-details-bin", Status(code=8, details=[detail]).SerializeToString())
+
+    async def refuse(_payload: bytes, context: Any) -> bytes:
+        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "queue full", (trailer,))
+        return b""
+
+    async with endpoint(refuse) as address:
+        assert Retry("grpc_resource_exhausted", 9.0, message="queue full") == await sent(address)
+
+
+async def test_tls(tmp_path: Path) -> None:
+    """A certificate of an unknown CA needs a person; with the CA named it is trusted."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    pair = (certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes())
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    async with endpoint(accept, grpc.ssl_server_credentials([pair])) as address:
+        untrusted = await sent(address)
+        trusted = await sent(address, CERTIFICATE=str(tmp_path / "ca.pem"))
+
+    assert isinstance(untrusted, Misconfigured)
+    assert untrusted.reason == "tls"
+    assert Done() == trusted
+
+
+async def test_unusable_certificate(tmp_path: Path) -> None:
+    """A certificate that is none ends the program with the variable's name."""
+    (tmp_path / "no.pem").write_text("no certificate")
+    with pytest.raises(UsageError, match="OTEL_EXPORTER_OTLP_CERTIFICATE="):
+        await sent("https://localhost:1", CERTIFICATE=str(tmp_path / "no.pem"))
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+async def test_request(compression: str) -> None:
+    """The payload arrives as it is, with the headers, and what was rejected comes back."""
+    got = []
+    partial = ExportLogsPartialSuccess(rejected_log_records=2, error_message="old")
+
+    async def keep(payload: bytes, context: Any) -> bytes:
+        metadata = dict(context.invocation_metadata())
+        got.append((payload, metadata["x-key"], metadata["x-raw-bin"]))
+        return ExportLogsServiceResponse(partial_success=partial).SerializeToString()
+
+    async with endpoint(keep) as address:
+        judged = await sent(address, b"p" * 1000, COMPRESSION=compression, HEADERS="X-Key=secret,x-raw-bin=raw")
+
+    assert Done(2, "old") == judged
+    assert got == [(b"p" * 1000, "secret", b"raw")]
