@@ -20,7 +20,7 @@ from exporter.backoff import Backoff
 from exporter.batch import Batch
 from exporter.changes.observation import Observation
 from exporter.kube.sink import Listed, Progress
-from exporter.metrics.changes import Deltas, tally
+from exporter.metrics.changes import tally
 from exporter.model import Checkpoint, ResourceType, Scope
 from exporter.timestamps import now, to_nanoseconds
 
@@ -45,7 +45,7 @@ class Removed(Struct, frozen=True):
 Item = Observation | Listed | Progress | Removed
 
 # One commit for what comes within this time, or for this many records: the cost of a commit is shared.
-GROUP_SECONDS = 0.05
+GROUP_SECONDS = 0.1
 GROUP_RECORDS = 1_000
 # The event loop gets its turn after so many observations.
 _TURN = 100
@@ -171,7 +171,7 @@ class Ingest:
         self._health.journal_commit.observe(time.perf_counter() - began)
         if failures:
             log.info("the journal can be written again")
-        self._metrics.apply(Deltas(batch.adds, batch.sets))
+        self._metrics.apply(batch.adds, batch.sets)
         for (group, kind, namespace), grown in batch.counted.items():
             self._metrics.objects(group, kind, namespace, grown)
         for group, kind in batch.removed:

@@ -63,7 +63,9 @@ _IN_TEXT = {
 }
 IN_TEXT = {secret: text.replace("{}", secret) for secret, text in _IN_TEXT.items()}
 
-IN_ENV = {name: f"env-{_token(number, length=14)}" for number, name in enumerate(("DB_PASSWORD", "API_TOKEN"), start=70)}
+IN_ENV = {
+    name: f"env-{_token(number, length=14)}" for number, name in enumerate(("DB_PASSWORD", "API_TOKEN"), start=70)
+}
 IN_APPLIED = f"applied-{_token(80, length=14)}"
 IN_ANNOTATION = f"annotated-{_token(81, length=14)}"
 IN_LIST = [f"listed-{_token(number, length=14)}" for number in (82, 83)]
@@ -98,7 +100,9 @@ def planted(changed: str = "") -> dict[str, Any]:
     return {
         "metadata": {
             "annotations": {
-                "kubectl.kubernetes.io/last-applied-configuration": json.dumps({"spec": {"password": IN_APPLIED + changed}}),
+                "kubectl.kubernetes.io/last-applied-configuration": json.dumps(
+                    {"spec": {"password": IN_APPLIED + changed}}
+                ),
                 "example.com/admin-password": IN_ANNOTATION + changed,
             }
         },

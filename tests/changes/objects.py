@@ -53,9 +53,7 @@ def widget(version: int = 1, *, uid: str = "uid-1", generation: int | None = 1, 
     return {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": meta, **more}
 
 
-def seen(
-    obj: dict[str, Any], event: Event = "modified", mode: Mode = "live", clock: str = "10:00:00.5"
-) -> Observation:
+def seen(obj: dict[str, Any], event: Event = "modified", mode: Mode = "live", clock: str = "10:00:00.5") -> Observation:
     """Observe an object."""
     raw = msgspec.json.encode(obj)
     return Observation(WIDGET, SCOPE, event, read_head(raw), raw, at(clock), mode)

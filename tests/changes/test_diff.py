@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -13,7 +13,10 @@ from msgspec import UNSET
 
 from exporter.changes.diff import MAX_FIELDS, MAX_VALUE, Diff
 from exporter.changes.pointer import split
-from exporter.model import FieldChange
+
+
+if TYPE_CHECKING:
+    from exporter.model import FieldChange
 
 
 def diff(old: Any, new: Any, **keys: tuple[str, ...]) -> list[tuple[str, str, Any, Any]]:
@@ -23,9 +26,7 @@ def diff(old: Any, new: Any, **keys: tuple[str, ...]) -> list[tuple[str, str, An
     return [(one.path, one.op, one.old, one.new) for one in made.fields]
 
 
-@pytest.mark.parametrize(
-    "value", [{}, {"a": None}, {"a": [1, {"name": "x"}]}, {"a": {"b": {}}}, {"a": [[], [1]]}]
-)
+@pytest.mark.parametrize("value", [{}, {"a": None}, {"a": [1, {"name": "x"}]}, {"a": {"b": {}}}, {"a": [[], [1]]}])
 def test_nothing_moved_between_equal_values(value: Any) -> None:
     """Two equal values have no fields that moved."""
     assert diff(value, copy.deepcopy(value)) == []
@@ -68,7 +69,7 @@ def test_lists_without_keys_leave_common_ends_aside(old: Any, new: Any, expected
 
 
 def test_a_list_with_names_is_aligned_so_that_an_insertion_moves_nothing() -> None:
-    """An entry inserted before others with unique names is one addition, and a change in another keeps its new index."""
+    """An entry inserted before others with unique names is one addition; a change in another has its new index."""
     old = [{"name": "a", "v": 1}, {"name": "b", "v": 1}]
     new = [{"name": "x", "v": 0}, {"name": "a", "v": 1}, {"name": "b", "v": 2}]
 

@@ -115,7 +115,9 @@ def test_no_planted_secret_survives_in_states_or_changes() -> None:
     kept = [world.stored[KEY].state]
     (changed,) = world.take(seen(widget(2, generation=2, meta=later.pop("metadata"), **later)))
     kept.append(world.stored[KEY].state)
-    text = b"".join([encode(created), encode(changed), *(msgspec.json.encode(unpack(state)) for state in kept)]).decode()
+    text = b"".join(
+        [encode(created), encode(changed), *(msgspec.json.encode(unpack(state)) for state in kept)]
+    ).decode()
 
     assert len(SECRETS) == 60
     assert [needle for needle in needles() if needle in text] == []

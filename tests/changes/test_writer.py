@@ -152,7 +152,7 @@ def test_configured_names_come_first() -> None:
         ("/spec/template/spec/anything", True),
     ],
 )
-def test_owning_follows_the_paths_of_fields_v1(path: str, expected: bool) -> None:  # noqa: FBT001 - a table
+def test_owning_follows_the_paths_of_fields_v1(path: str, expected: bool) -> None:
     """An entry owns its leaves, everything in what it owns as a whole, and entries of lists by any of their keys."""
     fields = entry("a", "spec.replicas", "spec.atomic", "spec.template.spec")
     fields["fieldsV1"]["f:spec"]["f:ports"] = {'k:{"port":80}': {".": {}, "f:port": {}}}

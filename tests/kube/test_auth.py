@@ -15,6 +15,12 @@ from typing import Any
 import pytest
 import trustme
 import yaml
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from kubernetes.aio.config import incluster_config
 
 from exporter.errors import ClusterError
@@ -173,6 +179,17 @@ async def test_certificates_that_are_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "address", ["10.0.0.1:6443", "ftp://host", "https://[::1", "https://host:99999", "https://h:x"]
 )
+async def test_a_key_with_a_password(tmp_path: Path) -> None:
+    """A key that is locked is refused; nobody is asked for a password at a terminal."""
+    issued = trustme.CA().issue_cert("client")
+    key = load_pem_private_key(issued.private_key_pem.bytes(), None)
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"hunter2"))
+    (tmp_path / "key").write_bytes(locked)
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "certificate")
+    path = kubeconfig(tmp_path / "config", {"client-certificate": "certificate", "client-key": "key"})
+    assert "has certificates that cannot be used" in await refused(path)
+
+
 async def test_an_address_that_is_none(tmp_path: Path, address: str) -> None:
     """An address that no request can go to is refused at the start."""
     path = kubeconfig(tmp_path / "config", cluster={"server": address})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import gzip
 import json
 import socket
@@ -617,6 +618,21 @@ async def test_a_cluster_that_does_not_say_who_it_is(server: Server, api: Api, c
     assert len(first) == len("server:") + 64
     assert first.startswith("server:")
     assert logs[0]["log_level"] == "warning"
+
+
+async def test_clusters_at_one_address_are_told_apart_by_their_ca(tmp_path: Path) -> None:
+    """Two clusters that are reached under one address, one after the other, are two."""
+    uids = []
+    async with serve() as server:
+        server.on(KUBE_SYSTEM, Reply(403))
+        for number in range(2):
+            (tmp_path / str(number)).mkdir()
+            async with connected(tmp_path / str(number), server.url) as api:
+                used = api._auth.credentials
+                api._auth.credentials = dataclasses.replace(used, authority=f"CA {number}".encode())
+                uids.append(await api.cluster_uid())
+    expected = 2
+    assert expected == len(set(uids))
 
 
 async def test_a_cluster_in_trouble_gets_no_other_identity(server: Server, api: Api) -> None:

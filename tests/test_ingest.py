@@ -1,0 +1,142 @@
+"""From the inbox to the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from exporter.changes.observation import Observation
+from exporter.changes.redact import Redactor
+from exporter.changes.tracker import Tracker
+from exporter.changes.writer import WriterTable
+from exporter.ingest import Inbox, Ingest, Item, Removed
+from exporter.journal.store import Journal
+from exporter.kube.sink import Listed, Progress
+from exporter.metrics.changes import ChangeMetrics
+from exporter.metrics.health import Health
+from exporter.model import Checkpoint
+from tests.changes.objects import KEY, SCOPE, WIDGET, seen, widget
+
+
+if TYPE_CHECKING:
+    from exporter.batch import Batch
+
+
+class Loop:
+    """An ingest loop on a journal in memory."""
+
+    def __init__(self) -> None:
+        self.journal = Journal.open(None)
+        self.journal.register(WIDGET)
+        self.inbox = Inbox()
+        self.metrics = ChangeMetrics()
+        self.health = Health()
+        tracker = Tracker(
+            cluster_uid="c",
+            redactor=Redactor(b"k"),
+            writers=WriterTable(),
+            stored=self.journal.object,
+            buried=self.journal.tombstone,
+        )
+        self.ingest = Ingest(self.inbox, tracker, self.journal, self.metrics, self.health)
+
+    async def take(self, *items: Item) -> list[str]:
+        """Put items in, commit, and give the words of all changes so far."""
+        for item in items:
+            await self.inbox.put(item)
+        await self.ingest.drain()
+        return [change.change for _, change in self.journal.after(0, 100)]
+
+
+async def test_a_commit_that_fails_is_tried_again_with_the_same_batch() -> None:
+    """When the journal cannot be written nothing is lost: the batch waits until it can, and is counted as failing."""
+    loop = Loop()
+    commit, failures = loop.journal.commit, [sqlite3.OperationalError("disk is full")] * 2
+
+    def broken(batch: Batch) -> None:
+        if failures:
+            raise failures.pop()
+        commit(batch)
+
+    loop.journal.commit = broken  # type: ignore[method-assign]
+
+    assert await loop.take(seen(widget(1), "added")) == ["created"]
+    assert loop.health.registry.get_sample_value("customresource_exporter_journal_failures_total") == 2
+
+
+async def test_a_baseline_has_no_checkpoint_before_it_is_complete() -> None:
+    """As long as a first list goes on a restart begins it again; then the list's version is where to go on."""
+    loop = Loop()
+    assert await loop.take(seen(widget(1), "added", "baseline")) == []
+    assert loop.journal.checkpoint_of(SCOPE) is None
+
+    await loop.take(Listed(WIDGET, SCOPE, "baseline", "7", {"uid-1"}))
+    assert loop.journal.checkpoint_of(SCOPE) == Checkpoint("v1", "7", complete=True)
+
+
+async def test_the_checkpoint_follows_what_is_committed() -> None:
+    """A live observation and a bookmark move it; an observation of a list does not."""
+    loop = Loop()
+    await loop.take(seen(widget(8), "added"), seen(widget(3), "added", "catch_up"))
+    assert loop.journal.checkpoint_of(SCOPE) == Checkpoint("v1", "8", complete=True)
+
+    await loop.take(Progress(WIDGET, SCOPE, "9"))
+    assert loop.journal.checkpoint_of(SCOPE) == Checkpoint("v1", "9", complete=True)
+
+
+async def test_what_a_list_does_not_hold_any_more_was_deleted() -> None:
+    """After an interruption the end of a list tells of the deletions, in a baseline of nothing."""
+    loop = Loop()
+    await loop.take(seen(widget(1), "added", "baseline"), Listed(WIDGET, SCOPE, "baseline", "2", {"uid-1"}))
+
+    assert await loop.take(Listed(WIDGET, SCOPE, "catch_up", "9", set())) == ["deleted"]
+    assert loop.journal.object(KEY) is None
+
+
+async def test_a_removed_type_takes_everything_along() -> None:
+    """Objects are told deleted, and neither a checkpoint nor a series of the type is left."""
+    loop = Loop()
+    await loop.take(seen(widget(1), "added"))
+
+    assert await loop.take(Removed(WIDGET, SCOPE)) == ["created", "deleted"]
+    assert (loop.journal.checkpoint_of(SCOPE), loop.journal.totals()) == (None, {})
+    assert b"Widget" not in loop.metrics.render(openmetrics=False)
+
+
+async def test_counters_are_what_the_journal_holds() -> None:
+    """Totals in the journal, on /metrics and counted from the changes are the same."""
+    loop = Loop()
+    words = await loop.take(seen(widget(1), "added"), seen(widget(2, status={"a": 1})), seen(widget(3), "deleted"))
+    page = loop.metrics.render(openmetrics=False).decode()
+
+    assert words == ["created", "status", "deleted"]
+    for event, change in (("added", "created"), ("modified", "status"), ("deleted", "deleted")):
+        assert f'namespace="team-a",event="{event}",change="{change}"}} 1\n' in page
+
+
+async def test_a_full_inbox_holds_the_reflectors_back() -> None:
+    """Who puts into a full inbox waits until something was taken out, so that memory stays bounded."""
+    inbox = Inbox(high_water=100)
+    await inbox.put(seen(widget(1)))
+    blocked = asyncio.create_task(inbox.put(seen(widget(2))))
+    await asyncio.sleep(0)
+    assert not blocked.done()
+
+    assert [item.head.resource_version for item in inbox.take(1) if isinstance(item, Observation)] == ["1"]
+    await asyncio.wait_for(blocked, 1)
+    assert len(inbox) == 1
+
+
+async def test_the_loop_commits_what_comes() -> None:
+    """While it runs, what is put in is committed without being asked for."""
+    loop = Loop()
+    running = asyncio.create_task(loop.ingest.run())
+    await loop.inbox.put(seen(widget(1), "added"))
+    await asyncio.wait_for(loop.journal.wait(0), 5)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+    assert [change.change for _, change in loop.journal.after(0, 9)] == ["created"]
