@@ -19,8 +19,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def from_nanoseconds(nanoseconds: int) -> Timestamp:
     """Turn nanoseconds since the Unix epoch into a timestamp; what is below a microsecond is cut off."""
-    at = _EPOCH + timedelta(microseconds=nanoseconds // 1000)
-    return Timestamp(f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06d}Z")
+    return _written(_EPOCH + timedelta(microseconds=nanoseconds // 1000))
 
 
 def to_nanoseconds(timestamp: Timestamp) -> int:
@@ -43,5 +42,9 @@ def normalise(text: object) -> Timestamp | None:
         return None
     if at.tzinfo is None:
         return None
-    at = at.astimezone(UTC)
-    return Timestamp(f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06d}Z")
+    return _written(at if at.tzinfo is UTC else at.astimezone(UTC))
+
+
+def _written(at: datetime) -> Timestamp:
+    """Write a time in UTC; many times faster than by a format."""
+    return Timestamp(at.isoformat(timespec="microseconds")[:26] + "Z")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET, Struct
+
 from exporter.timestamps import normalise
 
 
@@ -45,16 +47,33 @@ def metadata(obj: dict[str, Any]) -> dict[str, Any]:
     return {key: item for key, item in obj.get("metadata", {}).items() if key not in SERVER_METADATA}
 
 
-def classify(old: dict[str, Any], new: dict[str, Any]) -> ChangeType:
+class Sections(Struct, frozen=True):
+    """Two versions of an object, taken apart into what is compared on its own; (old, new) of each."""
+
+    content: tuple[dict[str, Any], dict[str, Any]]
+    metadata: tuple[dict[str, Any], dict[str, Any]]
+    status: tuple[Any, Any]
+
+
+def take_apart(old: dict[str, Any], new: dict[str, Any]) -> Sections:
+    """Take two versions apart."""
+    return Sections(
+        (content(old), content(new)),
+        (metadata(old), metadata(new)),
+        (old.get("status", UNSET), new.get("status", UNSET)),
+    )
+
+
+def classify(old: dict[str, Any], new: dict[str, Any], sections: Sections) -> ChangeType:
     """Say what moved between two versions of the same object that was there before and still is."""
     was, now = old.get("metadata", {}), new.get("metadata", {})
     if "deletionTimestamp" in now and "deletionTimestamp" not in was:
         return "deleting"
-    if content(old) != content(new):
+    if sections.content[0] != sections.content[1]:
         return "schema" if "generation" in now and was.get("generation") == now["generation"] else "spec"
-    if metadata(old) != metadata(new):
+    if sections.metadata[0] != sections.metadata[1]:
         return "metadata"
-    if old.get("status") != new.get("status"):
+    if sections.status[0] != sections.status[1]:
         return "status"
     if was.get("managedFields") != now.get("managedFields"):
         return "ownership"

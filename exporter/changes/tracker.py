@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Struct
 
-from exporter.changes.classify import classify, content, is_heartbeat, metadata
+from exporter.changes.classify import Sections, classify, is_heartbeat, take_apart
 from exporter.changes.diff import Diff
 from exporter.changes.observation import opaque, pack, read_object, unpack
 from exporter.changes.pointer import matches
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 
 RECREATED_WITHIN = 600_000_000_000
+_PATHS = ("", "/metadata", "/status")
 
 
 class Schema(Struct, frozen=True):
@@ -168,8 +169,9 @@ class Tracker:
         if seen.mode == "baseline":
             return
         was = unpack(old.state)
-        change = classify(was, obj)
-        fields, truncated = self._fields(seen.type, was, obj)
+        sections = take_apart(was, obj)
+        change = classify(was, obj, sections)
+        fields, truncated = self._fields(seen.type, sections)
         batch.truncated += truncated
         writer, time = find_writer(self._writers, _entries(was), _entries(obj), change=change, fields=fields)
         if seen.mode == "catch_up":
@@ -231,13 +233,15 @@ class Tracker:
             redacted = opaque(seen.raw, seen.head)
             return redacted, pack(msgspec.json.encode(redacted))
 
-    def _fields(
-        self, resource_type: ResourceType, was: dict[str, Any], obj: dict[str, Any]
-    ) -> tuple[tuple[FieldChange, ...], bool]:
+    def _fields(self, resource_type: ResourceType, sections: Sections) -> tuple[tuple[FieldChange, ...], bool]:
         diff = Diff(self._schema(resource_type).list_keys)
-        diff.compare(content(was), content(obj))
-        diff.compare(metadata(was), metadata(obj), "/metadata", ("metadata",))
-        diff.compare(was.get("status", UNSET), obj.get("status", UNSET), "/status", ("status",))
+        for (was, now), path in (
+            (sections.content, ""),
+            (sections.metadata, "/metadata"),
+            (sections.status, "/status"),
+        ):
+            if was != now:
+                diff.compare(was, now, path, (path[1:],) if path else ())
         return tuple(diff.fields), diff.truncated
 
     def _change(

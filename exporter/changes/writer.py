@@ -146,7 +146,9 @@ def _touched(old: Sequence[Entry], new: Sequence[Entry]) -> list[Entry]:
     touched = []
     for entry in new:
         was = before.get(_key(entry), _NO_ENTRY)
-        if was.get("time") != entry.get("time") or _gained(was.get("fieldsV1") or {}, entry.get("fieldsV1") or {}):
+        if was != entry and (
+            was.get("time") != entry.get("time") or _gained(was.get("fieldsV1") or {}, entry.get("fieldsV1") or {})
+        ):
             touched.append(entry)
     return touched
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exporter.changes.classify import classify, is_heartbeat
+from exporter.changes.classify import classify, is_heartbeat, take_apart
 from exporter.model import ChangeType, FieldChange, Op
 from tests.changes.objects import entry, widget
 
@@ -43,7 +43,7 @@ from tests.changes.objects import entry, widget
 )
 def test_the_first_rule_that_applies_gives_the_word(old: dict[str, Any], new: dict[str, Any], word: ChangeType) -> None:
     """The word is decided in a fixed order, from deletion over content to nothing at all."""
-    assert classify(old, new) == word
+    assert classify(old, new, take_apart(old, new)) == word
 
 
 def field(path: str, old: Any, new: Any, op: Op = "replace") -> FieldChange:

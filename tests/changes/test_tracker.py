@@ -173,7 +173,7 @@ def test_what_left_the_selection_is_forgotten_not_deleted() -> None:
 
 
 def test_fields_to_ignore_make_a_version_a_heartbeat() -> None:
-    """A change of ignored fields alone is kept as a version that is no reason to tell; with another field it is told."""
+    """A change of ignored fields alone is no reason to tell; with another field it is."""
     world = World(ignore=compile_patterns(["/spec/noise", "/metadata/annotations/*"]))
     world.take(seen(widget(1, spec={"noise": 1, "a": 1}), "added"))
     (quiet,) = world.take(seen(widget(2, generation=2, spec={"noise": 2, "a": 1})))
