@@ -276,6 +276,17 @@ async def test_endpoint_that_refuses_everything_buries_nothing(names: list[str])
     assert [entry["reason"] for entry in logs if entry["log_level"] == "warning"] == ["http_400"]
 
 
+async def test_endpoint_that_is_corrected() -> None:
+    """What an endpoint refused while its address was wrong is delivered when somebody has corrected that."""
+    scene = Scene(FakeJournal(numbered(12)), accept, limit=1000)
+    wrong = Poison("http_400")
+    scene.consumer.answer = lambda _names: wrong if scene.clock.now() < START + 20 * 10**9 else Done()
+    await scene.until(12)
+
+    assert numbered(12) == scene.consumer.taken
+    assert not scene.journal.buried
+
+
 async def test_poison_amid_trouble() -> None:
     """A bad change is found although the endpoint is busy between any two requests."""
     busy = False

@@ -53,7 +53,7 @@ def evict(connection: sqlite3.Connection, at: Timestamp, keep: int, max_bytes: i
     """
     now = to_nanoseconds(at)
     connection.execute("DELETE FROM tombstones WHERE at < ?", (from_nanoseconds(now - RECREATED_WITHIN),))
-    (oldest,) = connection.execute("SELECT min(seq) FROM changes").fetchone()
+    oldest, newest = connection.execute("SELECT min(seq), max(seq) FROM changes").fetchone()
     if oldest is None:
         return Evicted(0, {})
     (last,) = connection.execute(
@@ -61,7 +61,8 @@ def evict(connection: sqlite3.Connection, at: Timestamp, keep: int, max_bytes: i
     ).fetchone()
     if last is None and _used(connection) <= max_bytes:
         return Evicted(0, {})
-    last = oldest + _AT_ONCE - 1 if last is None else min(last, oldest + _AT_ONCE - 1)
+    # Never beyond what there is: the cursors move along, and must not run ahead of the sequence.
+    last = min(newest if last is None else last, oldest + _AT_ONCE - 1)
     undelivered = connection.execute(
         "SELECT consumer, (SELECT count(*) FROM changes WHERE changes.seq > cursors.seq AND changes.seq <= ?) "
         "FROM cursors WHERE seq < ?",

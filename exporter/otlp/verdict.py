@@ -177,7 +177,7 @@ def _printable(text: str) -> str:
 def _retry_after(header: str, now: datetime) -> float | None:
     """Read Retry-After (RFC 9110 §10.2.3): seconds, or a date."""
     header = header.strip()
-    if header.isascii() and header.isdecimal():
+    if header.isdecimal():
         return min(float(header[:20]), _LONGEST_WAIT)
     try:
         at = parsedate_to_datetime(header)

@@ -87,7 +87,7 @@ def test_another_cluster_is_refused(tmp_path: Path) -> None:
 
 def test_reading_where_there_is_no_journal_is_an_error(tmp_path: Path) -> None:
     """The command line is told which flag to give."""
-    with pytest.raises(JournalError, match="there is no journal in .*--data-dir"):
+    with pytest.raises(JournalError, match=r"there is no journal in .*--data-dir"):
         open_reader(tmp_path)
 
 
@@ -203,6 +203,18 @@ def test_eviction_by_size_keeps_the_objects() -> None:
 
     assert (kept.changes, evicted.changes) == (0, 2000)
     assert journal.object(KEY) is not None
+    journal.close()
+
+
+def test_eviction_never_moves_a_cursor_beyond_what_there_was() -> None:
+    """When less is there than one eviction may take, the next change is still ahead of every cursor."""
+    journal = opened()
+    journal.cursor("otlp")
+    journal.commit(Batch(changes=[change(1), change(2)]))
+    evicted = journal.evict(365 * 100 * DAY, 0)
+    journal.commit(Batch(changes=[change(3)]))
+
+    assert (evicted.changes, evicted.undelivered, journal.cursor("otlp")) == (2, {"otlp": 2}, 2)
     journal.close()
 
 

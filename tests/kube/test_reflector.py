@@ -166,7 +166,7 @@ async def test_a_stream_cut_inside_a_line_resumes_after_the_last_whole_one(tmp_p
 
 
 async def test_garbage_in_a_stream_is_tried_again_before_it_is_listed(tmp_path: Path) -> None:
-    """A line that is no event is never skipped: the same version is asked for again, and at last everything is listed."""
+    """A line that is no event is never skipped: the version is asked for again, and at last everything is listed."""
     garbage = Reply(200, [b"<html>\n"])
     script = [page(1), *[garbage] * 5, Reply(200, [event("ADDED", 9), bookmark(9, end=True), STALL])]
     async with following(tmp_path, *script, version="5", mode="catch_up") as (_, sink):

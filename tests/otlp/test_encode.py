@@ -251,6 +251,13 @@ def test_resource_attributes() -> None:
     assert expected == plain(back.resource_logs[0].resource.attributes)
 
 
+def test_cluster_scoped_objects_are_in_no_namespace() -> None:
+    """A namespace that the user names, as operators do with the exporter's own, is not that of the objects."""
+    back = request([made(namespace="")], encoder("k8s.namespace.name=monitoring"))
+
+    assert "k8s.namespace.name" not in plain(back.resource_logs[0].resource.attributes)
+
+
 def test_resource_by_default() -> None:
     """Without a word from the user the journal's id is the instance, and the cluster has no name."""
     back = request([made(namespace="")])
@@ -273,12 +280,12 @@ def test_many_namespaces() -> None:
     assert len(by._resources) < 4097
 
 
+TEXT = st.text(st.characters() | st.sampled_from("\ud800\udfff\n\0\u2028"))  # with halves of surrogate pairs
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=20,
 )
-TEXT = st.text(st.characters())  # with halves of surrogate pairs
 FIELDS = st.lists(
     st.builds(FieldChange, TEXT, st.sampled_from(["add", "remove", "replace"]), JSON, JSON), max_size=8
 ).map(tuple)
