@@ -17,11 +17,10 @@ import random
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from msgspec import Struct
-
 from exporter.backoff import Backoff
 from exporter.delivery_report import Report
 from exporter.timestamps import to_nanoseconds
+from exporter.verdicts import Done, Misconfigured, Poison, Retry, Verdict
 
 
 if TYPE_CHECKING:
@@ -36,46 +35,6 @@ BATCH = 512
 _NORMAL = Backoff(cap=30.0, jitter=0.2)
 _SLOW = Backoff(first=5.0, cap=60.0, jitter=0.2)
 _TICK = 5.0  # seconds: no gauge is older than this while we wait
-
-
-class Done(Struct, frozen=True):
-    """The batch arrived; `rejected` changes of it were thrown away there (`message`) and are not sent again.
-
-    `warning` is a reason, for a label, to doubt that the batch was kept.
-    """
-
-    rejected: int = 0
-    message: str = ""
-    warning: str = ""
-
-
-class Retry(Struct, frozen=True):
-    """The other side cannot take it now.
-
-    `reason` is a word of a bounded set, for a label; `after` the seconds that the other side asks to wait; `slow`
-    says that asking often does no good; `message` is for the log.
-    """
-
-    reason: str
-    after: float | None = None
-    slow: bool = False
-    message: str = ""
-
-
-class Poison(Struct, frozen=True):
-    """The other side will never take this batch as it is. The first word of `reason` is of a bounded set."""
-
-    reason: str
-
-
-class Misconfigured(Struct, frozen=True):
-    """A person has to change something, `message` says what; nothing is lost, and we try again slowly."""
-
-    reason: str
-    message: str
-
-
-Verdict = Done | Retry | Poison | Misconfigured
 
 
 class Journal(Protocol):

@@ -15,10 +15,11 @@ import structlog.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.delivery import Delivery, Done, Misconfigured, Poison, Retry, Verdict
+from exporter.delivery import Delivery
 from exporter.metrics.health import PREFIX, Health
 from exporter.model import UNRESOLVED, Change
 from exporter.timestamps import from_nanoseconds
+from exporter.verdicts import Done, Misconfigured, Poison, Retry, Verdict
 
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from exporter.otlp.tls import tls_context
 
 
 if TYPE_CHECKING:
-    from exporter.delivery import Verdict
     from exporter.otlp.settings import Settings
+    from exporter.verdicts import Verdict
 
 
 METHOD = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"

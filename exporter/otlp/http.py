@@ -13,17 +13,17 @@ import aiohttp
 from isal import igzip
 
 from exporter import __version__
-from exporter.delivery import Misconfigured, Retry
 from exporter.errors import UsageError
 from exporter.otlp import verdict
 from exporter.otlp.tls import tls_context
+from exporter.verdicts import Misconfigured, Retry
 
 
 if TYPE_CHECKING:
     import ssl
 
-    from exporter.delivery import Verdict
     from exporter.otlp.settings import Settings
+    from exporter.verdicts import Verdict
 
 
 # Beyond this compressing takes longer than handing the bytes to a thread.

@@ -10,9 +10,9 @@ from exporter.otlp import encode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exporter.delivery import Verdict
     from exporter.model import Change
     from exporter.otlp.settings import Settings
+    from exporter.verdicts import Verdict
 
 
 class Sender(Protocol):

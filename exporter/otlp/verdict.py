@@ -21,14 +21,14 @@ from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
-from exporter.delivery import Done, Misconfigured, Poison, Retry
 from exporter.errors import MAX_SERVER_TEXT
+from exporter.verdicts import Done, Misconfigured, Poison, Retry
 
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exporter.delivery import Verdict
+    from exporter.verdicts import Verdict
 
 
 MAX_ANSWER = 64 * 1024

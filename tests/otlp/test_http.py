@@ -16,18 +16,18 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceResponse,
 )
 
-from exporter.delivery import Done, Misconfigured, Poison, Retry
 from exporter.errors import UsageError
 from exporter.otlp.http import HttpSender
 from exporter.otlp.logs import open_sender
 from exporter.otlp.settings import resolve
+from exporter.verdicts import Done, Misconfigured, Poison, Retry
 
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from exporter.delivery import Verdict
+    from exporter.verdicts import Verdict
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -16,8 +16,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceResponse,
 )
 
-from exporter.delivery import Done, Misconfigured, Poison, Retry, Verdict
 from exporter.otlp import verdict
+from exporter.verdicts import Done, Misconfigured, Poison, Retry, Verdict
 
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
