@@ -11,6 +11,7 @@ import gc
 import os
 import secrets
 import signal
+import sqlite3
 import time
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -54,6 +55,7 @@ log = structlog.get_logger()
 
 _KEY_FILE = "redaction.key"
 _UPKEEP_SECONDS = 1.0
+_UPKEEP_AGAIN_SECONDS = 10.0
 _WAL_BYTES = 4 * 1024 * 1024
 # The journal may never be larger than its size; eviction begins before.
 _EVICT_AT = 0.9
@@ -202,7 +204,12 @@ class Exporter:
         keep, limit = self._config.journal.retention_ns, self._config.journal.size_bytes
         redactions = 0
         while True:
-            evicted = self._journal.evict(keep, int(limit * _EVICT_AT))
+            try:
+                evicted = self._journal.evict(keep, int(limit * _EVICT_AT))
+            except sqlite3.Error as error:
+                log.warning("the journal cannot be tidied, trying again", error=str(error))
+                await asyncio.sleep(_UPKEEP_AGAIN_SECONDS)
+                continue
             for consumer, count in evicted.undelivered.items():
                 self._health.delivery_dropped.labels(consumer, "retention").inc(count)
             sizes = self._journal.sizes()

@@ -1,132 +1,148 @@
-"""The commands, thin: arguments in, one call, an exit code out.
+"""The command line: reads the arguments, calls what does the work, turns errors into one line and an exit code.
 
-Heavy modules are imported by the command that needs them, so that `changes` and `version` start at once.
+Must never decide anything else, and never import at its top what only one of the commands needs: `version` and
+`changes` are typed by people who wait.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from exporter import __version__
-from exporter.errors import ExporterError
-from exporter.model import ChangeType
+from exporter.errors import ExporterError, JournalError, UsageError
 from exporter.options import RunOptions
-from exporter.timestamps import Timestamp, from_nanoseconds, normalise
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
 
     from exporter.history import Filters
     from exporter.journal.read import Reader
     from exporter.model import Change
+    from exporter.timestamps import Timestamp
 
 
 PROGRAM = "customresource-exporter"
-_DURATION = re.compile(r"(\d+)(s|m|h|d)")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DEFAULTS = RunOptions()
 _POLL_SECONDS = 0.5
-_READ = 500
+_CHUNK = 500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program.
-
-    Args:
-        arguments: without the program's name; None takes those of the process
+    """Run the command that the arguments name.
 
     Returns:
-        0 ended as asked, 1 failed, 2 wrong usage or configuration
+        the exit code: 0 ended as asked, 1 failed, 2 wrong usage or configuration
 
     """
     options = _parser().parse_args(arguments)
+    # A terminal that cannot show a character shows its number; that is no reason to fail.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        return command(options)
+        return _flushed(command(options))
     except ExporterError as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")
         return error.exit_code
-    except KeyboardInterrupt:
-        return 0
     except BrokenPipeError:
-        # Whoever read us has seen enough. The interpreter would complain when it flushes at exit.
+        if command is _run:
+            raise  # not our stdout
+        # Whoever read us has enough (`| head`). The interpreter's own last flush must not complain of it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
         return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=PROGRAM, description="Follows every custom resource of a Kubernetes cluster and tells what changed."
+        PROGRAM,
+        description="Follows every custom resource of a Kubernetes cluster: what changed, which field, who did it.",
+        allow_abbrev=False,
     )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    defaults = RunOptions()
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="follow a cluster", description="Follow a cluster until told to stop.")
-    run.add_argument("--kubeconfig", metavar="F", help="default: $KUBECONFIG, ~/.kube/config, or the pod's own account")
-    run.add_argument("--context", metavar="C", help="context of the kubeconfig; default: the current one")
-    run.add_argument("--config", metavar="F", help="configuration; default: follow every custom resource")
-    run.add_argument("--data-dir", metavar="D", default=defaults.data_dir, help="journal (default: %(default)s)")
-    run.add_argument(
-        "--web.listen-address",
-        metavar="H:P",
-        dest="listen_address",
-        default=defaults.listen_address,
-        help="address of /metrics (default: %(default)s)",
-    )
-    run.add_argument(
-        "--log.level", dest="log_level", choices=("debug", "info", "warning", "error"), default=defaults.log_level
-    )
-    run.add_argument("--log.format", dest="log_format", choices=("json", "console"), default=defaults.log_format)
-    run.set_defaults(command=_run)
+    def add(name: str, text: str, command: Callable[[argparse.Namespace], int]) -> Callable[..., Any]:
+        one = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        one.set_defaults(command=command)
+        return one.add_argument
 
-    changes = commands.add_parser(
-        "changes", help="show what changed", description="Show changes from the journal of a running or past exporter."
-    )
-    changes.add_argument("--data-dir", metavar="D", default=defaults.data_dir, help="default: %(default)s")
-    changes.add_argument("--since", metavar="T", type=_since, help="how long ago (30s, 15m, 1h, 7d), or RFC 3339")
-    changes.add_argument("--kind", metavar="K", default="", help="kind, or Kind.group; a glob")
-    changes.add_argument("--namespace", metavar="N", default="", help="a glob")
-    changes.add_argument("--name", metavar="X", default="", help="a glob")
-    changes.add_argument("--writer", metavar="W", default="", help="the writer's name or class; a glob")
-    changes.add_argument("--change", metavar="C", choices=get_args(ChangeType), help=", ".join(get_args(ChangeType)))
-    changes.add_argument("--follow", action="store_true", help="go on with what comes")
-    changes.add_argument("--all", action="store_true", help="heartbeats and no-ops in the table too")
-    changes.add_argument("-o", "--output", choices=("table", "json"), default="table")
-    changes.set_defaults(command=_changes)
+    flag = add("run", "Follow the cluster: write the journal, serve /metrics, deliver what OTEL_* names.", _run)
+    flag("--kubeconfig", metavar="F", help="file with the way to the cluster (else KUBECONFIG, ~/.kube, in-cluster)")
+    flag("--context", metavar="C", help="context in that file (else its current one)")
+    flag("--config", metavar="F", help="configuration file (else every custom resource is followed)")
+    _data_dir(flag)
+    flag(
+        "--web.listen-address", dest="listen_address", metavar="H:P", default=_DEFAULTS.listen_address,
+        help="where /metrics is served (default: %(default)s)",
+    )  # fmt: skip
+    flag(
+        "--log.level", dest="log_level", choices=("debug", "info", "warning", "error"),
+        default=_DEFAULTS.log_level, help="the least that is logged (default: %(default)s)",
+    )  # fmt: skip
+    flag(
+        "--log.format", dest="log_format", choices=("json", "console"), default=_DEFAULTS.log_format,
+        help="form of the log (default: %(default)s)",
+    )  # fmt: skip
 
-    check = commands.add_parser("check-config", help="check a configuration")
-    check.add_argument("file", metavar="F")
-    check.set_defaults(command=_check_config)
+    flag = add("changes", "Show the history that a running or past exporter has written.", _changes)
+    _data_dir(flag)
+    flag("--since", type=_since, metavar="T", help="30s, 15m, 1h, 7d, or a time such as 2026-01-31T12:00:00Z")
+    flag("--kind", metavar="K", help="kind or plural, also with .group; globs in this and the next ones")
+    flag("--namespace", metavar="N", help="namespace of the object; '' for what is cluster-scoped")
+    flag("--name", metavar="X", help="name of the object")
+    flag("--writer", metavar="W", help="who wrote: a name, human, gitops, controller, unknown, or unresolved")
+    flag("--change", metavar="C", help="what changed: created, deleted, spec, status, …")
+    flag("--all", action="store_true", help="heartbeats and no-ops too")
+    flag("--follow", action="store_true", help="go on as changes come in, until interrupted")
+    flag("-o", dest="output", choices=("table", "json"), default="table", help="form (default: %(default)s)")
 
-    version = commands.add_parser("version", help="print the version")
-    version.set_defaults(command=_version)
+    flag = add("check-config", "Read a configuration file and say what it selects.", _check_config)
+    flag("file", metavar="F", help="the file")
+
+    add("version", "Print the version.", _version)
     return parser
 
 
+def _data_dir(flag: Callable[..., Any]) -> None:
+    flag("--data-dir", metavar="D", default=_DEFAULTS.data_dir, help="directory of the journal (default: %(default)s)")
+
+
+def _since(text: str) -> Timestamp:
+    from exporter.config import duration  # noqa: PLC0415 - see the module's first lines
+    from exporter.timestamps import from_nanoseconds, normalise  # noqa: PLC0415
+
+    try:
+        return normalise(text) or from_nanoseconds(max(0, time.time_ns() - duration(text)))
+    except (ValueError, OverflowError):
+        msg = f"{text!r} is neither a duration (30s, 15m, 1h, 7d) nor a time with its zone (2026-01-31T12:00:00Z)"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _flushed(code: int) -> int:
+    """Write out what is buffered while a closed pipe can still be handled, not when the interpreter ends."""
+    sys.stdout.flush()
+    return code
+
+
 def _run(options: argparse.Namespace) -> int:
-    from exporter import app  # noqa: PLC0415 - see above
+    from exporter import app  # noqa: PLC0415
 
-    names = RunOptions.__struct_fields__
-    return app.run(RunOptions(**{name: getattr(options, name) for name in names}))
-
-
-def _check_config(options: argparse.Namespace) -> int:
-    from exporter.config import load  # noqa: PLC0415 - see above
-
-    config = load(options.file)
-    watch = config.watch
-    _print(f"{options.file} is good")
-    _print(f"  follows   {', '.join(watch.include)}")
-    _print(f"  but not   {', '.join(watch.exclude) or '-'}")
-    _print(f"  in        {', '.join(watch.namespaces) or 'all namespaces'}")
-    return 0
+    values = {name: getattr(options, name) for name in RunOptions.__struct_fields__}
+    return app.run(RunOptions(**values))
 
 
 def _version(_: argparse.Namespace) -> int:
@@ -134,78 +150,93 @@ def _version(_: argparse.Namespace) -> int:
     return 0
 
 
-def _changes(options: argparse.Namespace) -> int:
-    from exporter.history import Filters  # noqa: PLC0415 - see above
-    from exporter.journal.read import open_reader  # noqa: PLC0415 - see above
+def _check_config(options: argparse.Namespace) -> int:
+    from exporter.config import load  # noqa: PLC0415
+    from exporter.tables import describe  # noqa: PLC0415
 
-    as_json = options.output == "json"
-    filters = Filters(
-        kind=options.kind,
-        namespace=options.namespace,
-        name=options.name,
-        writer=options.writer,
-        change=options.change,
-        everything=options.all or as_json,
-    )
-    reader = open_reader(Path(options.data_dir))
-    try:
-        show = _json_lines() if as_json else _table_lines()
-        _show(reader, options.since, filters, show, follow=options.follow)
-    finally:
-        reader.close()
+    for line in describe(load(options.file)):
+        _print(line)
     return 0
 
 
-def _show(
-    reader: Reader, since: Timestamp | None, filters: Filters, show: Callable[[Change], None], *, follow: bool
-) -> None:
-    seq = 0
-    for number, change in reader.scan(since):
-        seq = number
+def _changes(options: argparse.Namespace) -> int:
+    import sqlite3  # noqa: PLC0415
+
+    import msgspec  # noqa: PLC0415
+
+    from exporter.history import Filters  # noqa: PLC0415
+    from exporter.journal.read import open_reader  # noqa: PLC0415
+
+    _check_change(options.change)
+    filters = Filters(**{name: getattr(options, name) for name in Filters.__struct_fields__})
+    show = _show(options)
+    with closing(open_reader(Path(options.data_dir))) as reader:
+        try:
+            for changes in _batches(reader, filters, follow=options.follow):
+                show(changes)
+        except (sqlite3.Error, msgspec.MsgspecError) as error:
+            msg = f"cannot read the journal in {options.data_dir}: {error}; is the file damaged, or its disk full?"
+            raise JournalError(msg) from error
+    return 0
+
+
+def _check_change(pattern: str | None) -> None:
+    from exporter.history import CHANGE_TYPES, changes_like  # noqa: PLC0415
+
+    if pattern is not None and not changes_like(pattern):
+        msg = f"--change {pattern}: no change is called that; write one of {', '.join(CHANGE_TYPES)}"
+        raise UsageError(msg)
+
+
+def _batches(reader: Reader, filters: Filters, *, follow: bool) -> Iterator[list[Change]]:
+    """Give what is wanted of the history, and then, if asked, of what comes in."""
+    from exporter.history import query  # noqa: PLC0415
+
+    seen = reader.head()  # before the scan: with --since that may find nothing, and must not be begun again
+    batch = []
+    for number, change in reader.scan(filters.since):
+        seen = max(seen, number)
         if filters.selects(change):
-            show(change)
-    seq = max(seq, reader.head()) if since is not None and not seq else seq
+            batch.append(change)
+        if len(batch) == _CHUNK:
+            yield batch
+            batch = []
+    yield batch
     while follow:
-        sys.stdout.flush()
-        rows = reader.after(seq, _READ)
-        for number, change in rows:
-            seq = number
-            if filters.selects(change):
-                show(change)
-        if not rows:
+        rows = reader.after(seen, _CHUNK)
+        if rows:
+            seen = rows[-1][0]
+            yield [change for _, change in query(rows, filters)]
+        else:
             time.sleep(_POLL_SECONDS)
 
 
-def _json_lines() -> Callable[[Change], None]:
-    from exporter.model import encode  # noqa: PLC0415 - see above
+def _show(options: argparse.Namespace) -> Callable[[Iterable[Change]], None]:
+    """Choose how changes are printed."""
+    terminal = sys.stdout.isatty()
+    if options.output == "json":
+        return lambda changes: _show_json(changes, terminal=terminal)
+    from exporter.tables import Table  # noqa: PLC0415
 
-    return lambda change: _print(encode(change).decode())
-
-
-def _table_lines() -> Callable[[Change], None]:
-    from exporter import tables  # noqa: PLC0415 - see above
-
-    _print(tables.header())
-    if not sys.stdout.isatty():
-        return lambda change: _print(tables.line(change))
-    from rich.console import Console  # noqa: PLC0415 - see above
-
-    console = Console(highlight=False, soft_wrap=True)
-    return lambda change: console.print(tables.coloured(change))
+    table = Table(sys.stdout, terminal=terminal)
+    return lambda changes: table.add(
+        change for change in changes if options.all or not (change.heartbeat or change.change == "noop")
+    )
 
 
-def _since(text: str) -> Timestamp:
-    """Read a time: how long ago, or RFC 3339."""
-    if match := _DURATION.fullmatch(text):
-        ago = timedelta(**{_UNITS[match[2]]: int(match[1])})
-        return from_nanoseconds(int((datetime.now(UTC) - ago).timestamp() * 1e9))
-    at = normalise(text)
-    if at is None:
-        msg = f"{text} is no time: write 30s, 15m, 1h, 7d, or 2026-01-31T12:00:00Z"
-        raise argparse.ArgumentTypeError(msg)
-    return at
+def _show_json(changes: Iterable[Change], *, terminal: bool) -> None:
+    import json  # noqa: PLC0415
+
+    from exporter.model import encode  # noqa: PLC0415
+
+    for change in changes:
+        line = encode(change).decode()
+        if terminal and not line.isprintable():
+            # What JSON need not escape may still steer a terminal; escaped, it is the same JSON.
+            line = "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
+        _print(line)
+    sys.stdout.flush()
 
 
-def _print(text: str) -> None:
-    """The one place that prints."""
-    sys.stdout.write(text + "\n")
+if __name__ == "__main__":
+    sys.exit(main())

@@ -16,8 +16,16 @@ of these chains it with `from`. Texts that a server sent are cut to 256 characte
 
 from __future__ import annotations
 
+import traceback
+
 
 MAX_SERVER_TEXT = 256
+
+
+def brief(error: BaseException) -> str:
+    """Name an unexpected error and the place it comes from, without its text, which may hold what an object holds."""
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    return type(error).__name__ + "".join(f" at {frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in place)
 
 
 class ExporterError(Exception):

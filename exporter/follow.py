@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from exporter.batch import Batch
 from exporter.changes.observation import Observation, read_head, read_object
 from exporter.changes.tracker import NO_SCHEMA, Schema
-from exporter.errors import ApiError, ClusterError
+from exporter.errors import ApiError, ClusterError, brief
 from exporter.ingest import Removed
 from exporter.kube.collection import Collection, Selection
 from exporter.kube.reflector import Reflector
@@ -48,6 +48,7 @@ _LISTS_AT_ONCE = 8
 _NEWBORN = 60_000_000_000
 _EPOCH_SECONDS = 60.0
 _NOT_FOUND = 404
+_AFTER_BUG = 30.0
 
 
 class Follower:
@@ -90,6 +91,7 @@ class Follower:
         self._schemas: dict[tuple[str, str], Schema] = {}
         self._held = {scope for _, scope in journal.scopes()}
         self._discovered = False
+        self._asked = False
         self._discovered_before = journal.noted("discovered") is not None
         self._unavailable = ""
         self._backwards_at = 0.0
@@ -105,6 +107,8 @@ class Follower:
         """Name what is neither in sync nor declared degraded; empty means ready."""
         if not self._discovered and not self._unavailable:
             return ["customresourcedefinitions.apiextensions.k8s.io"]
+        if not self._asked:
+            return ["types that no CRD defines"]
         return sorted({str(stream.type) for stream in self._streams.values() if not stream.settled})
 
     def forget_unselected(self) -> None:
@@ -165,6 +169,10 @@ class Follower:
         for scope in self._scopes_of(resource_type):
             self._follow(resource_type, scope, installed=False, refresh=False)
 
+    def asked(self) -> None:
+        """All types that no CRD defines have been offered, or could not be found for now."""
+        self._asked = True
+
     def unavailable(self, reason: str) -> None:
         """CRDs cannot be watched; an empty reason takes it back."""
         if reason and not self._unavailable:
@@ -218,7 +226,8 @@ class Follower:
             await asyncio.sleep(0.1)
         stream.task.cancel()
         await self._remove(stream.scope)
-        stream.clear()
+        if stream.scope not in self._streams:
+            stream.clear()
         log.info("type removed", type=str(stream.type))
 
     async def _remove(self, scope: Scope) -> None:
@@ -296,7 +305,13 @@ class Stream:
         """Follow until cancelled."""
         if refresh:
             await self.refresh()
-        await self.reflector.run()
+        while True:
+            try:
+                await self.reflector.run()
+            except Exception as error:  # noqa: BLE001 - a bug that one type brings out must not stop the others
+                log.warning("internal error, the type is tried again later", type=str(self.type), error=brief(error))
+                self.degraded("internal error")
+                await asyncio.sleep(_AFTER_BUG)
 
     async def refresh(self) -> None:
         """Bring the stored versions to the look they have now; a failure only means that they keep the old one."""

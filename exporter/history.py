@@ -1,57 +1,93 @@
-"""Questions asked of the journal: which changes does somebody want to see.
+"""Questions asked of the history: which of its changes somebody wants to see.
 
-Pure; the command line and, one day, the web page ask the same questions.
+Pure: it is given changes and chooses among them. Must never know where they are kept or how they are shown.
 """
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from exporter.model import ChangeType
+from exporter.timestamps import Timestamp
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from exporter.model import Change
 
 
-class Filters(Struct, frozen=True, kw_only=True):
-    """What a change must satisfy; empty means anything. Texts are globs.
+CHANGE_TYPES: tuple[ChangeType, ...] = get_args(ChangeType)
 
-    Args:
-        kind: kind, or `Kind.group`, in any case
-        namespace: of the object
+
+class Filters(Struct, frozen=True, kw_only=True):
+    """What is wanted; `None` is: any. All but `since` are globs (`*`, `?`, `[…]`).
+
+    Attributes:
+        since: seen then or later
+        kind: the kind, its plural, or one of them with the group (`certificates.cert-manager.io`), in any case
+        namespace: of the object; empty for what is cluster-scoped
         name: of the object
-        writer: the writer's name, or its class
+        writer: the writer's name, its user, or its class; `unresolved` where it is not known
         change: the word for what changed
-        everything: heartbeats and no-ops too
 
     """
 
-    kind: str = ""
-    namespace: str = ""
-    name: str = ""
-    writer: str = ""
-    change: ChangeType | None = None
-    everything: bool = False
+    since: Timestamp | None = None
+    kind: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    writer: str | None = None
+    change: str | None = None
 
     def selects(self, change: Change) -> bool:
         """Tell whether a change is wanted."""
-        if not self.everything and (change.heartbeat or change.change == "noop"):
-            return False
-        if self.change is not None and change.change != self.change:
-            return False
-        kinds = (change.kind.lower(), f"{change.kind}.{change.group}".lower())
-        writers = (change.writer.name, change.writer.class_ or "", *change.writer.candidates)
         return (
-            _any(self.kind.lower(), *kinds)
-            and _any(self.namespace, change.namespace)
-            and _any(self.name, change.name)
-            and _any(self.writer, *writers)
+            (self.since is None or change.observed >= self.since)
+            and _fits(self.change, (change.change,))
+            and _fits(self.namespace, (change.namespace,))
+            and _fits(self.name, (change.name,))
+            and (self.writer is None or _fits(self.writer, _writers(change)))
+            and (self.kind is None or _fits(self.kind.lower(), _kinds(change.kind.lower(), change.group.lower())))
         )
 
 
-def _any(glob: str, *texts: str) -> bool:
-    return not glob or any(fnmatchcase(text, glob) for text in texts)
+def query(rows: Iterable[tuple[int, Change]], filters: Filters) -> Iterator[tuple[int, Change]]:
+    """Give the rows that are wanted, in their order."""
+    return ((number, change) for number, change in rows if filters.selects(change))
+
+
+def changes_like(pattern: str) -> tuple[ChangeType, ...]:
+    """Give the words for changes that a glob matches; none is a sign of a misspelling."""
+    return tuple(word for word in CHANGE_TYPES if fnmatchcase(word, pattern))
+
+
+def _fits(pattern: str | None, texts: Iterable[str]) -> bool:
+    return pattern is None or any(text == pattern or fnmatchcase(text, pattern) for text in texts)
+
+
+def _writers(change: Change) -> Iterator[str]:
+    """Name the writer in each way it is known. A candidate is not the writer."""
+    writer = change.writer
+    if not writer.name:
+        yield "unresolved"
+        return
+    yield writer.name
+    if writer.user:
+        yield writer.user
+    if writer.class_ is not UNSET:
+        yield writer.class_
+
+
+def _kinds(kind: str, group: str) -> Iterator[str]:
+    """Name the kind in each way somebody may type it; the plural, which a change does not hold, as it usually is."""
+    words = [kind, f"{kind}s", f"{kind}es"]
+    if kind.endswith("y"):
+        words.append(f"{kind[:-1]}ies")
+    for word in words:
+        yield word
+        yield f"{word}.{group}"
+    yield f"{group}/{kind}"

@@ -19,6 +19,7 @@ from msgspec import Struct
 from exporter.backoff import Backoff
 from exporter.batch import Batch
 from exporter.changes.observation import Observation
+from exporter.errors import brief
 from exporter.kube.sink import Listed, Progress
 from exporter.metrics.changes import tally
 from exporter.model import Checkpoint, ResourceType, Scope
@@ -130,7 +131,13 @@ class Ingest:
     async def _next_batch(self) -> Batch:
         batch = Batch()
         for number, item in enumerate(self._inbox.take(GROUP_RECORDS), start=1):
-            self._take(item, batch)
+            try:
+                self._take(item, batch)
+            except sqlite3.Error:
+                raise
+            except Exception as error:  # noqa: BLE001 - one object that brings out a bug must not cost the others
+                self._health.objects_skipped.labels("internal_error").inc()
+                log.warning("internal error, an observation is lost", scope=str(item.scope), error=brief(error))
             if number % _TURN == 0:
                 await asyncio.sleep(0)
         deltas = tally(batch.changes)

@@ -1,27 +1,34 @@
-"""Changes as lines for a terminal: event, change, resource, time, who, what field.
+"""The history for people: a table in a terminal, plain aligned text in a pipe.
 
-What objects hold is shown, never obeyed: control characters, line ends and marks that reverse the text are made
-visible. To a terminal in colour, to anything else as plain columns.
+It is written as it goes, a few hundred lines at a time, so that a long history needs no memory and `--follow` works
+the same. Must never let a value of an object write to the terminal: what is not a visible character is written out.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET
-from rich.text import Text
+from rich.cells import cell_len, set_cell_size
 
 
 if TYPE_CHECKING:
-    from exporter.model import Change, FieldChange, Writer
+    from collections.abc import Iterable, Sequence
+    from typing import TextIO
+
+    from rich.console import Console
+
+    from exporter.config import Config
+    from exporter.model import Change, ChangeType, FieldChange, Writer
 
 
-COLUMNS = ("EVENT", "CHANGE", "RESOURCE", "TIME", "WHO", "FIELD")
-_WIDTHS = (8, 9, 34, 19, 30, 0)
-_MAX_VALUE = 40
-_COLOURS = {
+HEADINGS = ("EVENT", "CHANGE", "RESOURCE", "TIME", "WHO", "FIELD")
+_GAP = "  "
+_VALUE_CELLS = 40
+# From the start as wide as the usual words, so that the lines printed later stand under those printed before.
+_WIDTHS = (len("modified"), len("recreated"), 24, len("2026-01-31 23:59:59Z"), 16)
+_COLOURS: dict[ChangeType, str] = {
     "created": "green",
     "recreated": "green",
     "deleted": "red",
@@ -30,85 +37,157 @@ _COLOURS = {
     "schema": "magenta",
     "metadata": "cyan",
     "status": "blue",
+    "ownership": "bright_black",
+    "noop": "bright_black",
 }
-_HUMAN = "bold"
+_DIM = "bright_black"
+_ELLIPSIS = "…"
 
 
-def header() -> str:
-    """Give the line of the column names."""
-    return _columns(COLUMNS)
+class Table:
+    """A table that grows: the heading comes with the first rows.
+
+    Args:
+        out: where it goes
+        terminal: colours, and lines cut at the window's edge; else plain text, never cut
+
+    """
+
+    def __init__(self, out: TextIO, *, terminal: bool) -> None:
+        self._out = out
+        self._console = _console(out) if terminal else None
+        self._widths = list(_WIDTHS)
+        self._headed = False
+
+    def add(self, changes: Iterable[Change]) -> None:
+        """Print changes below those printed before."""
+        rows = [(row(change), _COLOURS[change.change]) for change in changes]
+        if not rows:
+            return
+        for cells, _ in rows:
+            self._widths = [max(width, cell_len(cell)) for width, cell in zip(self._widths, cells, strict=False)]
+        if not self._headed:
+            self._print(HEADINGS, "bold", heading=True)
+            self._headed = True
+        for cells, colour in rows:
+            self._print(cells, colour)
+        self._out.flush()
+
+    def _print(self, cells: Sequence[str], colour: str, *, heading: bool = False) -> None:
+        padded = [set_cell_size(cell, width) for cell, width in zip(cells, self._widths, strict=False)]
+        if self._console is None:
+            self._out.write(_GAP.join((*padded, cells[-1])).rstrip() + "\n")
+            return
+        from rich.text import Text  # noqa: PLC0415 - half of rich, and only terminals need it
+
+        line = Text(no_wrap=True, overflow="ellipsis")
+        for number, cell in enumerate((*padded, cells[-1])):
+            style = colour if heading or HEADINGS[number] == "CHANGE" else _DIM if HEADINGS[number] == "TIME" else ""
+            line.append(cell + _GAP, style)
+        line.rstrip()
+        self._console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
 
 
-def line(change: Change) -> str:
-    """Give a change as one line."""
-    return _columns(_cells(change))
+def _console(out: TextIO) -> Console:
+    from rich.console import Console  # noqa: PLC0415 - only terminals need it
+
+    return Console(file=out, force_terminal=True, highlight=False, markup=False, emoji=False)
 
 
-def coloured(change: Change) -> Text:
-    """Give a change as one line in colours."""
-    event, word, resource, time, who, field = _cells(change)
-    text = Text(_columns((event, "", "", "", "", ""))[: _WIDTHS[0] + 2].ljust(_WIDTHS[0] + 2))
-    for cell, width, style in (
-        (word, _WIDTHS[1], _COLOURS.get(change.change, "dim")),
-        (resource, _WIDTHS[2], "default"),
-        (time, _WIDTHS[3], "dim"),
-        (who, _WIDTHS[4], _HUMAN if change.writer.class_ == "human" else "default"),
-        (field, 0, "default"),
-    ):
-        text.append(cell.ljust(width) + ("  " if width else ""), style=style)
-    return text
-
-
-def visible(text: str) -> str:
-    """Make what a terminal would obey, or what would mislead the eye, visible as an escape."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() and unicodedata.category(char) not in ("Cf", "Co") else ascii(char)[1:-1]
-        for char in text
-    )
-
-
-def _cells(change: Change) -> tuple[str, ...]:
+def row(change: Change) -> tuple[str, str, str, str, str, str]:
+    """Say a change in six cells."""
     place = f"{change.namespace}/{change.name}" if change.namespace else change.name
     return (
         change.event,
-        change.change,
+        change.change + (" (heartbeat)" if change.heartbeat else ""),
         visible(f"{change.kind} {place}"),
-        change.observed[:19].replace("T", " "),
-        visible(_who(change.writer)),
-        visible(_what(change)),
+        when(change),
+        who(change.writer),
+        what(change.fields, truncated=change.truncated),
     )
 
 
-def _who(writer: Writer) -> str:
-    if writer.name:
-        return f"{writer.name} ({writer.class_ or 'unknown'})"
-    return f"unresolved ({'|'.join(writer.candidates)})" if writer.candidates else "unresolved"
+def when(change: Change) -> str:
+    """Say when, in UTC to the second: as seen, or for what was found only later as the object itself tells."""
+    told = change.happened
+    known = told if change.gap and told is not UNSET and told < change.observed else change.observed
+    return f"{known[:10]} {known[11:19]}Z"
 
 
-def _what(change: Change) -> str:
-    notes = [f"+{len(change.fields) - 1} more"] if len(change.fields) > 1 else []
-    notes += [word for word, true in (("cut", change.truncated), ("gap", change.gap)) if true]
-    tail = f" ({', '.join(notes)})" if notes else ""
-    return (field(change.fields[0]) if change.fields else "") + tail
+def who(writer: Writer) -> str:
+    """Say who wrote, with the class; where that is not known, who may have."""
+    if not writer.name:
+        candidates = "|".join(map(visible, writer.candidates))
+        return f"unresolved ({candidates})" if candidates else "unresolved"
+    return visible(writer.name) + (f" ({writer.class_})" if writer.class_ is not UNSET else "")
 
 
-def field(moved: FieldChange) -> str:
-    """Give one field that moved in a few words."""
-    if moved.op == "add":
-        return f"{moved.path} + {_value(moved.new)}"
-    if moved.op == "remove":
-        return f"{moved.path} - {_value(moved.old)}"
-    return f"{moved.path} {_value(moved.old)} → {_value(moved.new)}"
+def what(fields: Sequence[FieldChange], *, truncated: bool = False) -> str:
+    """Say the first field that moved, from what to what, and how many more there are."""
+    cut = f" {_ELLIPSIS}" if truncated else ""
+    if not fields:
+        return cut.strip()
+    first = fields[0]
+    path = visible(first.path)
+    if first.op == "add":
+        moved = f"{path} + {shown(first.new)}"
+    elif first.op == "remove":
+        moved = f"{path} - {shown(first.old)}"
+    else:
+        moved = f"{path} {shown(first.old)} → {shown(first.new)}"
+    more = f", +{len(fields) - 1} more" if len(fields) > 1 else ""
+    return moved + more + cut
 
 
-def _value(value: Any) -> str:  # noqa: ANN401 - any JSON
+def shown(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """Write a value as JSON, shortened to what a table has room for."""
     if value is UNSET:
-        return ""
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return text if len(text) <= _MAX_VALUE else text[: _MAX_VALUE - 1] + "…"
+        return _ELLIPSIS
+    text = visible(msgspec.json.encode(value).decode())
+    return text if cell_len(text) <= _VALUE_CELLS else set_cell_size(text, _VALUE_CELLS - 1).rstrip() + _ELLIPSIS
 
 
-def _columns(cells: tuple[str, ...]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, _WIDTHS, strict=True)).rstrip()
+def visible(text: str) -> str:
+    r"""Write out what is no visible character (`\x1b`, `\n`, `\u202e`), so that it cannot steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def describe(config: Config) -> list[str]:
+    """Say what a configuration selects and keeps, a line for each thing."""
+    watch, limits = config.watch, config.journal
+    facts = {
+        "cluster": config.cluster,
+        "include": ", ".join(watch.include),
+        "exclude": ", ".join(watch.exclude) or "nothing",
+        "namespaces": ", ".join(watch.namespaces) or "all",
+        "label selector": watch.label_selector,
+        "field selector": watch.field_selector,
+        "metadata only": ", ".join(watch.metadata_only),
+        "human": ", ".join(config.changes.writers.human),
+        "gitops": ", ".join(config.changes.writers.gitops),
+        "controller": ", ".join(config.changes.writers.controller),
+        "redact": ", ".join(config.changes.redact),
+        "ignore paths": ", ".join(config.changes.ignore_paths),
+        "retention": f"{_duration(limits.retention_ns)}, {_size(limits.size_bytes)}",
+    }
+    width = max(map(len, facts)) + len(_GAP)
+    return [f"{name:<{width}}{visible(fact)}" for name, fact in facts.items() if fact]
+
+
+def _duration(nanoseconds: int) -> str:
+    seconds = nanoseconds // 10**9
+    parts = []
+    for unit, length in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, length)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def _size(count: int) -> str:
+    for unit, length in (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2)):
+        if count >= length:
+            return f"{count / length:g} {unit}"
+    return f"{count} bytes"

@@ -160,7 +160,7 @@ def _reason(error: OSError, port: int) -> str:
     if error.errno in {errno.EACCES, errno.EPERM}:
         return f"not permitted; choose a port above 1023 with {_FLAG} :9838"
     if isinstance(error, socket.gaierror):
-        return f"the host is not known here; write {_FLAG} with an address of this machine, or :{port} for every one"
+        return f"the host is not known here; write an address of this machine, or {_FLAG} :{port} for every one"
     if error.errno == errno.EADDRNOTAVAIL:
         return f"no interface here has that address; write {_FLAG} :{port} for every one"
     text = os.strerror(error.errno) if error.errno else str(error)

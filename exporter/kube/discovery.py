@@ -53,6 +53,9 @@ class Listener(Protocol):
     def offered(self, resource_type: ResourceType) -> None:
         """A type that no CRD defines is there."""
 
+    def asked(self) -> None:
+        """All types that no CRD defines have been offered, or could not be found for now."""
+
     def unavailable(self, reason: str) -> None:
         """CRDs cannot be watched; an empty reason takes it back."""
 
@@ -86,6 +89,8 @@ class Discovery:
 
     async def _ask_for_groups(self) -> None:
         groups = self._selection.named_groups()
+        if not groups:
+            self._listener.asked()
         while groups:
             for group in sorted(groups):
                 try:
@@ -94,6 +99,7 @@ class Discovery:
                             self._listener.offered(resource_type)
                 except ClusterError as error:
                     log.warning("types of a group not found, asking again later", group=group, error=str(error))
+            self._listener.asked()
             await asyncio.sleep(_ASK_AGAIN)
 
     def _defined(self, resource_type: ResourceType) -> bool:

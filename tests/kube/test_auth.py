@@ -176,9 +176,6 @@ async def test_certificates_that_are_none(tmp_path: Path) -> None:
     assert f"has certificates that cannot be used ({tmp_path / 'ca.pem'})" in await refused(path)
 
 
-@pytest.mark.parametrize(
-    "address", ["10.0.0.1:6443", "ftp://host", "https://[::1", "https://host:99999", "https://h:x"]
-)
 async def test_a_key_with_a_password(tmp_path: Path) -> None:
     """A key that is locked is refused; nobody is asked for a password at a terminal."""
     issued = trustme.CA().issue_cert("client")
@@ -190,6 +187,9 @@ async def test_a_key_with_a_password(tmp_path: Path) -> None:
     assert "has certificates that cannot be used" in await refused(path)
 
 
+@pytest.mark.parametrize(
+    "address", ["10.0.0.1:6443", "ftp://host", "https://[::1", "https://host:99999", "https://h:x"]
+)
 async def test_an_address_that_is_none(tmp_path: Path, address: str) -> None:
     """An address that no request can go to is refused at the start."""
     path = kubeconfig(tmp_path / "config", cluster={"server": address})
