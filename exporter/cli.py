@@ -118,7 +118,7 @@ def _data_dir(flag: Callable[..., Any]) -> None:
 
 
 def _since(text: str) -> Timestamp:
-    from exporter.config import duration  # noqa: PLC0415 - see the module's first lines
+    from exporter.config_values import duration  # noqa: PLC0415 - see the module's first lines
     from exporter.timestamps import from_nanoseconds, normalise  # noqa: PLC0415
 
     try:

@@ -5,6 +5,7 @@
     ├── UsageError                wrong arguments or environment                                     exit 2
     │   └── ConfigError           a configuration file: names the file, the key, the value           exit 2
     ├── ClusterError              no usable way to the API server (kubeconfig, network, identity)    exit 1
+    │   ├── NetworkError          the API server did not answer, or not as one does; carries the kind of trouble
     │   └── ApiError              the API server answered with an error status; carries it
     │       └── ExpiredError      410: the history asked for is gone, list again
     ├── JournalError              the data directory or the journal in it cannot be used             exit 1
@@ -17,9 +18,12 @@ of these chains it with `from`. Texts that a server sent are cut to 256 characte
 from __future__ import annotations
 
 import traceback
+from typing import Literal
 
 
 MAX_SERVER_TEXT = 256
+
+Trouble = Literal["refused", "dns", "tls", "timeout", "proxy", "broken", "redirect", "answer"]
 
 
 def brief(error: BaseException) -> str:
@@ -46,6 +50,21 @@ class ConfigError(UsageError):
 
 class ClusterError(ExporterError):
     """The cluster cannot be reached or does not let us in."""
+
+
+class NetworkError(ClusterError):
+    """The server did not answer, or not as an API server does.
+
+    Args:
+        trouble: what kind of trouble it was
+        message: the sentence
+
+    """
+
+    def __init__(self, trouble: Trouble, message: str) -> None:
+        """Keep the kind."""
+        self.trouble: Trouble = trouble
+        super().__init__(message)
 
 
 class ApiError(ClusterError):

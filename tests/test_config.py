@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import NOISY, Changes, Config, JournalLimits, Otlp, Watch, Writers, duration, load, parse, size
+from exporter.config import NOISY, Changes, Config, JournalLimits, Otlp, Watch, Writers, load, parse
+from exporter.config_values import duration, size
 from exporter.errors import ConfigError
 from exporter.kube.selection import TypeSelection
 

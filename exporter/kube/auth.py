@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
-import signal
 import ssl
-import subprocess
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,13 +25,13 @@ from kubernetes.aio.config.incluster_config import SERVICE_HOST_ENV_NAME, load_i
 from kubernetes.aio.config.kube_config import ConfigNode, KubeConfigLoader, KubeConfigMerger
 
 from exporter.errors import MAX_SERVER_TEXT, ClusterError
+from exporter.kube.plugin import run_plugin
 from exporter.timestamps import normalise, to_nanoseconds
 
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-PLUGIN_TIMEOUT = 30.0
 # Credentials are loaded again this long before they run out, and at the latest after this time: files rotate silently.
 _EARLY = 120.0
 _AT_LATEST = 600.0
@@ -301,77 +297,6 @@ def _loader(places: list[str], context: str) -> _Loader:
         msg = f"{place}: the auth-provider {loader.provider!r} of user {user!r} is not supported: use an exec plugin"
         raise ClusterError(msg)
     return loader
-
-
-async def run_plugin(plugin: dict[str, Any], cluster: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Run a credential plugin in a thread and give the status of its ExecCredential.
-
-    Args:
-        plugin: the `exec` section of a kubeconfig's user
-        cluster: the kubeconfig's cluster, for a plugin that asks to know it
-
-    Raises:
-        ClusterError: it is missing, failed, took too long, or answered something else
-
-    Source: client authentication API, client.authentication.k8s.io/v1.
-
-    """
-    name = f"the credential plugin {str(plugin.get('command'))!r}"
-    spec = {"interactive": False} | ({"cluster": cluster} if cluster else {})
-    info = {"apiVersion": plugin.get("apiVersion"), "kind": "ExecCredential", "spec": spec}
-    started: list[subprocess.Popen[bytes]] = []
-    try:
-        extra = {str(item["name"]): str(item["value"]) for item in plugin.get("env") or ()}
-        environment = {**os.environ, **extra, "KUBERNETES_EXEC_INFO": json.dumps(info)}
-        command = [str(plugin["command"]), *map(str, plugin.get("args") or ())]
-        code, out, err = await asyncio.to_thread(_run, command, environment, started)
-    except asyncio.CancelledError:
-        for process in started:
-            _end(process)
-        raise
-    except subprocess.TimeoutExpired as error:
-        msg = f"{name} gave no answer within {PLUGIN_TIMEOUT:g} s: run it by hand; does it ask for something?"
-        raise ClusterError(msg) from error
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        cause = getattr(error, "strerror", None) or repr(error)
-        msg = f"{name} cannot be started ({cause}): install it, or correct the kubeconfig"
-        raise ClusterError(msg) from error
-    if code:
-        last = (err.decode("utf-8", "replace").strip().splitlines() or ["no message"])[-1][:MAX_SERVER_TEXT]
-        msg = f"{name} failed with exit code {code}: {last}; log in again, then retry"
-        raise ClusterError(msg)
-    try:
-        status = json.loads(out)["status"]
-        useful = bool(status.get("token") or (status.get("clientCertificateData") and status.get("clientKeyData")))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        msg = f"{name} did not answer with an ExecCredential: check its arguments and apiVersion"
-        raise ClusterError(msg) from None  # the cause could show a credential
-    if not useful:
-        msg = f"{name} gave neither a token nor a client certificate with its key: log in again, then retry"
-        raise ClusterError(msg)
-    return dict(status)
-
-
-def _run(
-    command: list[str], environment: dict[str, str], started: list[subprocess.Popen[bytes]]
-) -> tuple[int, bytes, bytes]:
-    pipe = subprocess.PIPE
-    # In a session of its own, so that whatever it started can be ended with it.
-    with subprocess.Popen(  # noqa: S603 - the kubeconfig says what to run
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
-    ) as process:
-        started.append(process)
-        try:
-            out, err = process.communicate(timeout=PLUGIN_TIMEOUT)
-        finally:
-            _end(process)
-        return process.returncode, out, err
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _credentials(

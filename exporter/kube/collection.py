@@ -129,9 +129,9 @@ class Collection:
         accept = _METADATA_ONLY if self._selection.metadata_only else _JSON
         query = {"watch": "true", "allowWatchBookmarks": "true", **params, **self._selection.params()}
         rest = b""
-        async with self._api.stream(self._path, query, accept=accept, read_timeout=read_timeout) as response:
+        async with self._api.stream(self._path, query, accept=accept, read_timeout=read_timeout) as stream:
             opened()
-            async for chunk in self._api.chunks(response):
+            async for chunk in stream.chunks():
                 self._sink.received()
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
@@ -179,7 +179,7 @@ class Collection:
         params = {"limit": _PAGE, **self._selection.params()}
         while True:
             try:
-                body = await self._api.get(self._path, params, accept=accept)
+                body = await self._api.get(self._path, params, accept=accept, gzip=True)
             except ExpiredError:
                 if "continue" not in params:
                     raise

@@ -25,6 +25,7 @@ from kubernetes.aio.config import incluster_config
 
 from exporter.errors import ClusterError
 from exporter.kube import auth
+from exporter.kube import plugin as plugins
 
 
 PROC = Path("/proc")
@@ -251,7 +252,7 @@ async def test_a_plugin_that_fails_at_length(tmp_path: Path) -> None:
 
 async def test_a_plugin_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plugin that waits for a person is ended with all it started, while the event loop goes on."""
-    monkeypatch.setattr(auth, "PLUGIN_TIMEOUT", 0.3)
+    monkeypatch.setattr(plugins, "PLUGIN_TIMEOUT", 0.3)
     user = plugin(tmp_path / "login", f"sleep 600 & echo $! > {tmp_path}/child; wait")
     ticks = 0
 

@@ -19,9 +19,10 @@ import structlog
 import trustme
 import yaml
 
-from exporter.errors import ApiError, ClusterError, ExpiredError
+from exporter.errors import ApiError, ClusterError, ExpiredError, NetworkError
 from exporter.kube import auth
-from exporter.kube.client import Api, NetworkError, api_error
+from exporter.kube.answers import api_error
+from exporter.kube.client import Api
 from tests.scripted import ABORT, CLOSE, STALL, Reply, Request, Server, Step, serve
 
 
