@@ -193,7 +193,10 @@ def _section(kind: type[Any], schema: dict[str, tuple[str, Parse]]) -> Parse:
 
 _NOTHING_WATCHED = "is empty, so that nothing would be watched; remove the key to watch every custom resource"
 _WRITERS = {name: (name, values.list_of(values.manager)) for name in ("human", "gitops", "controller")}
-_JOURNAL = {"retention": ("retention_ns", values.retention), "size": ("size_bytes", values.journal_size)}
+_JOURNAL: dict[str, tuple[str, Parse]] = {
+    "retention": ("retention_ns", values.retention),
+    "size": ("size_bytes", values.journal_size),
+}
 _SCHEMA: dict[str, tuple[str, Parse]] = {
     "cluster": ("cluster", values.text_of),
     "watch": (
