@@ -60,9 +60,6 @@ class Health:
         )
         self.objects_forgotten = counter("objects_forgotten", "Objects that left the selection without being deleted.")
         self.objects_skipped = counter("objects_skipped", "Objects that could not be read, by reason.", "reason")
-        self.audit_mismatches = counter(
-            "audit_mismatches", "Objects that a consistency audit found other than the journal says, by kind.", "kind"
-        )
         self.change_lag = histogram(
             "change_lag_seconds", "From when a change happened, where the object tells, to its commit.", _LAG_BUCKETS
         )
@@ -87,4 +84,3 @@ class Health:
 
         self.redactions = counter("redactions", "Values replaced before anything was stored.")
         self.fields_truncated = counter("fields_truncated", "Changes whose fields were cut to the limits.")
-        self.series_dropped = counter("series_dropped", "Series left out at the cap, by family.", "family")
