@@ -46,7 +46,7 @@ class Removed(Struct, frozen=True):
 Item = Observation | Listed | Progress | Removed
 
 # One commit for what comes within this time, or for this many records: the cost of a commit is shared.
-GROUP_SECONDS = 0.1
+GROUP_SECONDS = 0.05
 GROUP_RECORDS = 1_000
 # The event loop gets its turn after so many observations.
 _TURN = 100

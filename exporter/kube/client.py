@@ -8,6 +8,7 @@ replay after a 401: how long to wait is for the caller to say.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
@@ -71,6 +72,23 @@ class Stream:
         with network(self._server):
             async for chunk in self._response.content.iter_any():
                 yield chunk
+
+    async def rest(self, seconds: float) -> None:
+        """Leave what arrives to the kernel for a while, so that it comes in fewer and larger pieces.
+
+        Args:
+            seconds: how long
+
+        """
+        connection = self._response.connection
+        transport = connection.transport if connection is not None else None
+        if transport is None or transport.is_closing():
+            return
+        transport.pause_reading()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            transport.resume_reading()
 
 
 class Api:

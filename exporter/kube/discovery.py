@@ -76,6 +76,7 @@ class Discovery:
         self._listener = listener
         self._known: dict[str, Definition] = {}
         self._definitions = _Definitions(self)
+        self._settled = asyncio.Event()
 
     async def run(self) -> None:
         """Follow the CRDs, and ask for the named groups, until cancelled."""
@@ -91,6 +92,8 @@ class Discovery:
         groups = self._selection.named_groups()
         if not groups:
             self._listener.asked()
+        # A type of a CRD must come as that: only so is it known whether it is new, and which version to watch.
+        await self._settled.wait()
         while groups:
             for group in sorted(groups):
                 try:
@@ -144,10 +147,12 @@ class Discovery:
         for uid in self._known.keys() - uids:
             self.vanished(uid)
         self._listener.complete(frozenset(uids))
+        self._settled.set()
 
     def unavailable(self, reason: str) -> None:
         """Take in that CRDs cannot be watched."""
         self._listener.unavailable(reason)
+        self._settled.set()
 
 
 class _Definitions:

@@ -99,6 +99,11 @@ class Reflector:
         """The last version seen: where another reflector of the same scope can go on."""
         return self._version
 
+    @property
+    def mode(self) -> Mode:
+        """How the next list is to be taken, by this reflector or by another that goes on in its place."""
+        return self._mode
+
     async def run(self) -> None:
         """Follow the scope until cancelled."""
         while True:
