@@ -22,7 +22,7 @@ import uvloop
 
 from exporter import __version__, logs
 from exporter.changes.pointer import compile_patterns
-from exporter.changes.redact import Redactor
+from exporter.changes.redact import Redactor, redact_text
 from exporter.changes.tracker import Tracker
 from exporter.changes.writer import WriterTable
 from exporter.config import Config, load
@@ -40,6 +40,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.health import Health
 from exporter.otlp.encode import Encoder
 from exporter.otlp.logs import OtlpLogs, open_sender
+from exporter.otlp.resource import detect
 from exporter.otlp.settings import resolve
 from exporter.web import serve
 
@@ -73,7 +74,7 @@ def run(options: RunOptions) -> int:
     """
     # Objects live in the journal, not in the interpreter: what is left is short-lived, and long collections only stall.
     gc.set_threshold(50_000, 50, 1000)
-    logs.configure(options.log_level, options.log_format)
+    logs.configure(options.log_level, options.log_format, redact_text)
     config = load(options.config) if options.config else Config()
     code: int = uvloop.run(_run(options, config))
     return code
@@ -93,7 +94,13 @@ async def _run(options: RunOptions, config: Config) -> int:
         journal.bind(cluster_uid)
         consumers: list[Consumer] = []
         if settings is not None:
-            encoder = Encoder(settings, journal_id=journal.id, cluster_uid=cluster_uid, cluster_name=config.cluster)
+            encoder = Encoder(
+                settings,
+                journal_id=journal.id,
+                cluster_uid=cluster_uid,
+                cluster_name=config.cluster,
+                detected=detect(os.environ),
+            )
             consumers.append(OtlpLogs(encoder, await open_sender(settings)))
             log.info("delivering log records", endpoint=settings.place)
         exporter = Exporter(config, journal, api, cluster_uid, _redaction_key(options.data_dir), consumers)

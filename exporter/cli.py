@@ -51,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _flushed(command(options))
     except ExporterError as error:
-        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        from exporter.changes.redact import redact_text  # noqa: PLC0415 - see the module's first lines
+
+        sys.stderr.write(f"{PROGRAM}: {redact_text(str(error))}\n")
         return error.exit_code
     except BrokenPipeError:
         if command is _run:

@@ -108,7 +108,7 @@ def load(path: str | Path) -> Config:
         with Path(path).open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        msg = f"{path}: cannot be read ({error.strerror}); give --config the path of a file"
+        msg = f"{path}: cannot be read ({error.strerror}); give the path of a configuration file"
         raise ConfigError(msg) from error
     try:
         return parse(content)

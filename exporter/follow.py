@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 from msgspec.structs import replace
 
 from exporter.batch import Batch
-from exporter.changes.observation import Observation, read_head, read_object
+from exporter.changes.observation import Head, Observation, read_head, read_object
 from exporter.changes.tracker import NO_SCHEMA, Schema
 from exporter.errors import ApiError, ClusterError, brief
 from exporter.ingest import Removed
@@ -48,6 +49,7 @@ _LISTS_AT_ONCE = 8
 _NEWBORN = 60_000_000_000
 _EPOCH_SECONDS = 60.0
 _NOT_FOUND = 404
+_ASK_PAUSES = (0.2, 1.0, 3.0)
 _AFTER_BUG = 30.0
 
 
@@ -203,7 +205,9 @@ class Follower:
         checkpoint = self._journal.checkpoint_of(scope)
         mode: Mode = "catch_up" if checkpoint and checkpoint.complete else "baseline"
         if running is not None:
-            # Another version of the type is served: the versions of the objects, and so our place, are the same.
+            # Another version of the type is served: the versions of the objects, and so our place, are the same. The
+            # journal may not have it yet, and the server forgets it at just this moment: the next list is no baseline.
+            mode = running.reflector.mode
             checkpoint = Checkpoint(resource_type.version, running.reflector.version, complete=True)
         elif installed:
             mode = "catch_up" if scope in self._held else "fresh"
@@ -215,8 +219,10 @@ class Follower:
             self._api, resource_type, scope, self._inbox, self._health, self._journal,
             selection=self._selection(resource_type.group, resource_type.kind),
             checkpoint=checkpoint, mode=mode, lists=self._lists, went_backwards=self._backwards,
+            told=lambda: self._show(resource_type),
         )  # fmt: skip
         self._streams[scope] = stream
+        self._show(resource_type)
         stream.task = asyncio.create_task(stream.run(refresh=refresh), name=f"follow {resource_type}")
 
     async def _end(self, stream: Stream) -> None:
@@ -226,9 +232,20 @@ class Follower:
             await asyncio.sleep(0.1)
         stream.task.cancel()
         await self._remove(stream.scope)
-        if stream.scope not in self._streams:
-            stream.clear()
+        self._show(stream.type)
         log.info("type removed", type=str(stream.type))
+
+    def _show(self, resource_type: ResourceType) -> None:
+        """Bring a type's gauges up to date: those of all its streams, or none when the last is gone."""
+        labels = (resource_type.group, resource_type.kind)
+        streams = [one for one in self._streams.values() if one.type.identity == resource_type.identity]
+        if streams:
+            self._health.watch_synced.labels(*labels).set(all(one.in_sync for one in streams))
+            self._health.watch_degraded.labels(*labels).set(any(one.refused for one in streams))
+            return
+        for gauge in (self._health.watch_synced, self._health.watch_degraded, self._health.watch_last_event):
+            with suppress(KeyError):
+                gauge.remove(*labels)
 
     async def _remove(self, scope: Scope) -> None:
         if scope in self._streams:
@@ -271,23 +288,21 @@ class Stream:
         mode: Mode,
         lists: asyncio.Semaphore,
         went_backwards: Callable[[], None],
+        told: Callable[[], None],
     ) -> None:
         self.type = resource_type
         self.scope = scope
         self.refused = False
         self.task: asyncio.Task[None]
-        self._synced = False
+        self.in_sync = False
         self._api = api
         self._inbox = inbox
         self._journal = journal
         self._health = health
         self._selective = bool(selection.label_selector or selection.field_selector)
         self.went_backwards = went_backwards
-        labels = (resource_type.group, resource_type.kind)
-        self._labels = labels
-        self._synced_gauge = health.watch_synced.labels(*labels)
-        self._degraded_gauge = health.watch_degraded.labels(*labels)
-        self._last_event = health.watch_last_event.labels(*labels)
+        self._told = told
+        self._last_event = health.watch_last_event.labels(resource_type.group, resource_type.kind)
         self.reflector = Reflector(
             Collection(api, resource_type, scope, selection, self),
             self,
@@ -299,7 +314,7 @@ class Stream:
     @property
     def settled(self) -> bool:
         """In sync, or known not to be for now."""
-        return self._synced or self.refused
+        return self.in_sync or self.refused
 
     async def run(self, *, refresh: bool) -> None:
         """Follow until cancelled."""
@@ -320,11 +335,6 @@ class Stream:
         except ClusterError as error:
             log.warning("stored objects not refreshed after a change of schema", type=str(self.type), error=str(error))
 
-    def clear(self) -> None:
-        """Take the stream's series away."""
-        for gauge in (self._health.watch_synced, self._health.watch_degraded, self._health.watch_last_event):
-            gauge.remove(*self._labels)
-
     # -- the reflector's sink ---------------------------------------------------------------------------------
 
     async def put(self, item: Observation | Listed | Progress) -> None:
@@ -338,16 +348,14 @@ class Stream:
 
     def synced(self) -> None:
         """Note that the stream is in sync."""
-        self._synced = True
-        self._synced_gauge.set(1)
-        self._degraded_gauge.set(0)
+        self.in_sync = True
+        self._told()
 
     def degraded(self, reason: str) -> None:
         """Note that the type cannot be followed, or can again."""
         self.refused = bool(reason)
-        self._degraded_gauge.set(1 if reason else 0)
+        self._told()
         if reason:
-            self._synced_gauge.set(1 if self._synced else 0)
             log.warning("type cannot be followed, tried again later", type=str(self.type), reason=reason)
         else:
             log.info("type can be followed again", type=str(self.type))
@@ -372,7 +380,7 @@ class Stream:
     # -- selectors --------------------------------------------------------------------------------------------
 
     async def _confirmed(self, seen: Observation) -> Observation:
-        if seen.event == "deleted" and await self._exists(seen.head.namespace, seen.head.name, seen.head.uid):
+        if seen.event == "deleted" and await self._still_there(seen.head.namespace, seen.head.name, seen.head.uid):
             return replace(seen, mode="left")
         if seen.event == "added":
             created = normalise(_created(seen.raw))
@@ -383,21 +391,24 @@ class Stream:
     async def _confirm_missing(self, listed: Listed) -> None:
         """Forget what is held, was not listed, and still exists: it only left the selection."""
         for key, uid, _ in list(self._journal.objects(self.scope.group, self.scope.resource, self.scope.namespace)):
-            if uid not in listed.uids and (raw := await self._exists(key.namespace, key.name, uid)):
-                head = read_head(raw)
-                await self._inbox.put(Observation(self.type, self.scope, "deleted", head, raw, now(), "left"))
+            if uid not in listed.uids and await self._still_there(key.namespace, key.name, uid):
+                head = Head(name=key.name, uid=uid, namespace=key.namespace)
+                await self._inbox.put(Observation(self.type, self.scope, "deleted", head, b"", now(), "left"))
 
-    async def _exists(self, namespace: str, name: str, uid: str) -> bytes | None:
-        try:
-            raw = await self._api.get(self.type.path(namespace, name))
-        except ApiError as error:
-            if error.status != _NOT_FOUND:
-                log.warning("cannot tell whether an object was deleted or left the selection", error=str(error))
-            return None
-        except ClusterError as error:
-            log.warning("cannot tell whether an object was deleted or left the selection", error=str(error))
-            return None
-        return raw if read_head(raw).uid == uid else None
+    async def _still_there(self, namespace: str, name: str, uid: str) -> bool:
+        """Ask whether an object exists. Without an answer it counts as there: what is not known is no deletion."""
+        for pause in _ASK_PAUSES:
+            try:
+                return read_head(await self._api.get(self.type.path(namespace, name))).uid == uid
+            except ApiError as error:
+                if error.status == _NOT_FOUND:
+                    return False
+                reason = str(error)
+            except ClusterError as error:
+                reason = str(error)
+            await asyncio.sleep(pause)
+        log.warning("taken as having left the selection, the server does not say", object=name, reason=reason)
+        return True
 
 
 def _created(raw: bytes) -> str:

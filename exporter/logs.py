@@ -20,6 +20,8 @@ from structlog.stdlib import ProcessorFormatter
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from structlog.typing import EventDict, Processor, WrappedLogger
 
 
@@ -49,12 +51,17 @@ class _Stderr(io.TextIOBase):
 _STDERR = _Stderr()  # kept here: structlog's loggers hold it by a weak reference
 
 
-def configure(level: str, format: str) -> None:  # noqa: A002 - the word of the flag
+def configure(
+    level: str,
+    format: str,  # noqa: A002 - the word of the flag
+    redact: Callable[[str], str] = str,
+) -> None:
     """Set up logging for the whole program.
 
     Args:
         level: the least that is told, one of `LEVELS`
         format: one of `FORMATS`
+        redact: takes the secrets out of a text
 
     """
     least = logging.getLevelNamesMapping()[level.upper()]
@@ -65,6 +72,7 @@ def configure(level: str, format: str) -> None:  # noqa: A002 - the word of the 
         # As text, and here: the console's own way of rendering an exception shows local variables.
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
+        lambda _, __, event: {key: redact(value) if isinstance(value, str) else value for key, value in event.items()},
     ]
     ending: list[Processor] = [_render_json] if format == "json" else [_printable, _console()]
     structlog.configure(

@@ -67,31 +67,40 @@ class Table:
         for cells, _ in rows:
             self._widths = [max(width, cell_len(cell)) for width, cell in zip(self._widths, cells, strict=False)]
         if not self._headed:
-            self._print(HEADINGS, "bold", heading=True)
+            self._print(HEADINGS, ("bold",) * len(HEADINGS))
             self._headed = True
         for cells, colour in rows:
-            self._print(cells, colour)
+            self._print(cells, ("", colour, "", _DIM, "", ""))
         self._out.flush()
 
-    def _print(self, cells: Sequence[str], colour: str, *, heading: bool = False) -> None:
+    def _print(self, cells: Sequence[str], styles: Sequence[str]) -> None:
         padded = [set_cell_size(cell, width) for cell, width in zip(cells, self._widths, strict=False)]
+        field = cells[-1]
         if self._console is None:
-            self._out.write(_GAP.join((*padded, cells[-1])).rstrip() + "\n")
-            return
-        from rich.text import Text  # noqa: PLC0415 - half of rich, and only terminals need it
-
-        line = Text(no_wrap=True, overflow="ellipsis")
-        for number, cell in enumerate((*padded, cells[-1])):
-            style = colour if heading or HEADINGS[number] == "CHANGE" else _DIM if HEADINGS[number] == "TIME" else ""
-            line.append(cell + _GAP, style)
-        line.rstrip()
-        self._console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+            self._out.write(_GAP.join((*padded, field)).rstrip() + "\n")
+        elif cell_len(_GAP.join((*padded, field))) <= self._console.width:
+            _print_line(self._console, (*padded, field), styles)
+        else:
+            # What moved is what people look for: in a narrow window it gets a line of its own.
+            _print_line(self._console, padded, styles)
+            if field:
+                _print_line(self._console, (" " * self._widths[0], field), ("", styles[-1]))
 
 
 def _console(out: TextIO) -> Console:
-    from rich.console import Console  # noqa: PLC0415 - only terminals need it
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and only terminals need it
 
     return Console(file=out, force_terminal=True, highlight=False, markup=False, emoji=False)
+
+
+def _print_line(console: Console, cells: Sequence[str], styles: Sequence[str]) -> None:
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    line = Text(no_wrap=True, overflow="ellipsis")
+    for cell, style in zip(cells, styles, strict=False):
+        line.append(cell + _GAP, style)
+    line.rstrip()
+    console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
 
 
 def row(change: Change) -> tuple[str, str, str, str, str, str]:

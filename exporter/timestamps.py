@@ -42,7 +42,10 @@ def normalise(text: object) -> Timestamp | None:
         return None
     if at.tzinfo is None:
         return None
-    return _written(at if at.tzinfo is UTC else at.astimezone(UTC))
+    try:
+        return _written(at if at.tzinfo is UTC else at.astimezone(UTC))
+    except OverflowError:
+        return None  # in UTC it would lie outside of what a date can be
 
 
 def _written(at: datetime) -> Timestamp:

@@ -126,16 +126,18 @@ def _application(exposition: Exposition, ready: Callable[[], list[str]]) -> web.
 
 
 def _bind(listen_address: str) -> socket.socket:
+    wrong = f"{listen_address!r} is no address to listen on: write {_FLAG} host:port, such as :9838 or [::1]:9838"
     found = _ADDRESS.fullmatch(listen_address)
     if not found or int(found["port"]) > _MAX_PORT:
-        msg = f"{listen_address!r} is no address to listen on: write {_FLAG} host:port, such as :9838 or [::1]:9838"
-        raise UsageError(msg)
+        raise UsageError(wrong)
     host, port = found["v6"] or found["host"] or "", int(found["port"])
     try:
         return _bind_host(host, port) if host else _bind_all(port)
     except OSError as error:
         msg = f"cannot listen on {listen_address}: {_reason(error, port)}"
         raise ListenError(msg) from error
+    except UnicodeError as error:  # a name that DNS has no form for, such as one with an empty label
+        raise UsageError(wrong) from error
 
 
 def _bind_all(port: int) -> socket.socket:

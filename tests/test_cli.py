@@ -46,6 +46,7 @@ class FakeReader:
         self.rows = list(enumerate(history, start=1))
         self.coming = list(coming)
         self.asked: list[Timestamp | None] = []
+        self.asked_after: list[int] = []
         self.closed = False
 
     def head(self) -> int:
@@ -56,6 +57,7 @@ class FakeReader:
         return iter([row for row in self.rows if since is None or row[1].observed >= since])
 
     def after(self, seq: int, limit: int) -> list[tuple[int, Change]]:
+        self.asked_after.append(seq)
         if not self.coming:
             raise KeyboardInterrupt
         for change in self.coming.pop(0):
@@ -138,7 +140,7 @@ def test_a_bad_configuration_ends_with_2(tmp_path: Path, capsys: pytest.CaptureF
     path = tmp_path / "none.yml"
     expected = (
         f"customresource-exporter: {path}: cannot be read (No such file or directory); "
-        "give --config the path of a file\n"
+        "give the path of a configuration file\n"
     )
     assert (2, "", expected) == run(capsys, "check-config", str(path))
 
@@ -364,10 +366,12 @@ def test_follow_goes_on_until_interrupted(monkeypatch: pytest.MonkeyPatch, capsy
 def test_follow_does_not_begin_again_where_nothing_is_recent(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With --since later than the whole history, only what comes in is printed."""
-    reading(monkeypatch, FakeReader([named("a"), named("b")], [named("c", observed="2026-02-02T00:00:00.000000Z")]))
+    """With --since later than the whole history, only what comes in is printed, and only that is read."""
+    reader = FakeReader([named("a"), named("b")], [named("c", observed="2026-02-02T00:00:00.000000Z")])
+    reading(monkeypatch, reader)
     _, out, _ = run(capsys, "changes", "--follow", "-o", "json", "--since", "2026-02-01T00:00:00Z")
     assert names(out) == ["c"]
+    assert reader.asked_after == [2, 3]
 
 
 def test_a_long_history_is_printed_as_it_is_read(

@@ -12,7 +12,10 @@ from exporter.timestamps import from_nanoseconds, normalise, to_nanoseconds
 from tests.journal.test_store import change
 
 
-@pytest.mark.parametrize("text", [None, 5, "", "yesterday", "2026-03-01T10:00:00", "2026-13-01T10:00:00Z"])
+@pytest.mark.parametrize(
+    "text",
+    [None, 5, "", "yesterday", "2026-03-01T10:00:00", "2026-13-01T10:00:00Z", "9999-12-31T23:59:59-23:59"],
+)
 def test_what_is_no_time_is_none(text: object) -> None:
     """Only RFC 3339 with a zone is a time."""
     assert normalise(text) is None

@@ -64,13 +64,17 @@ def take_apart(old: dict[str, Any], new: dict[str, Any]) -> Sections:
     )
 
 
-def classify(old: dict[str, Any], new: dict[str, Any], sections: Sections) -> ChangeType:
+def classify(  # noqa: PLR0911 - one return for each word
+    old: dict[str, Any], new: dict[str, Any], sections: Sections
+) -> ChangeType:
     """Say what moved between two versions of the same object that was there before and still is."""
     was, now = old.get("metadata", {}), new.get("metadata", {})
     if "deletionTimestamp" in now and "deletionTimestamp" not in was:
         return "deleting"
     if sections.content[0] != sections.content[1]:
         return "schema" if "generation" in now and was.get("generation") == now["generation"] else "spec"
+    if "generation" in was and "generation" in now and was["generation"] != now["generation"]:
+        return "spec"  # content that is not there to be compared: only metadata is read of the type
     if sections.metadata[0] != sections.metadata[1]:
         return "metadata"
     if sections.status[0] != sections.status[1]:

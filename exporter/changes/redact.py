@@ -133,6 +133,7 @@ class Redactor:
     def __init__(self, key: bytes, pointers: Iterable[str] = ()) -> None:
         self._key = key
         self._patterns = compile_patterns(pointers)
+        self._declared: tuple[Pattern, ...] = ()  # of the object at hand, for the copy of it in its annotation
         self.count = 0
 
     def redact(
@@ -148,6 +149,7 @@ class Redactor:
 
         """
         shapes = _MAY_HOLD_SHAPE.search(raw) is not None
+        self._declared = passwords
         patterns = self._patterns + passwords
         if secret:
             patterns += _SECRET_PATTERNS
@@ -155,10 +157,6 @@ class Redactor:
             return obj
         redacted: dict[str, Any] = self._mapping(obj, patterns, shapes=shapes)
         return redacted
-
-    def text(self, text: str) -> str:
-        """Redact a message that did not come in an object, such as an error of the API server, for showing."""
-        return _SHAPE.sub(MASK, text)
 
     def _mapping(self, value: dict[str, Any], patterns: tuple[Pattern, ...], *, shapes: bool) -> dict[str, Any]:
         copy: dict[str, Any] | None = None
@@ -222,7 +220,7 @@ class Redactor:
         if not isinstance(obj, dict):
             return self._marker(value)
         secret = obj.get("kind") == "Secret" and obj.get("apiVersion") == "v1"
-        patterns = self._patterns + (_SECRET_PATTERNS if secret else ())
+        patterns = self._patterns + self._declared + (_SECRET_PATTERNS if secret else ())
         redacted = self._mapping(obj, patterns, shapes=True)
         return value if redacted is obj else msgspec.json.encode(redacted).decode()
 
@@ -247,6 +245,11 @@ class Redactor:
         self.count += 1
         digest = hmac.new(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
         return f"{_FENCE}redacted:{digest[:16]}{_FENCE}"
+
+
+def redact_text(text: str) -> str:
+    """Redact a message that came in no object, such as an error text of a server, for showing."""
+    return _SHAPE.sub(MASK, text)
 
 
 def mask(value: Any) -> Any:  # noqa: ANN401 - any JSON

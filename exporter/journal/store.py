@@ -298,8 +298,11 @@ class Journal:
 
     def drop_totals(self, series: Iterable[Series]) -> None:
         """Forget totals whose series are no longer shown."""
+        keys = [(_series_key(one),) for one in series]
+        if not keys:
+            return
         with self._transaction() as execute_many:
-            execute_many("DELETE FROM totals WHERE series = ?", ((_series_key(one),) for one in series))
+            execute_many("DELETE FROM totals WHERE series = ?", keys)
 
     # -- definitions ------------------------------------------------------------------------------------------
 
@@ -385,7 +388,9 @@ def _series_key(series: Series) -> str:
 def _lock(data_dir: Path) -> int:
     """Make the directory ours, or say whose it is."""
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # What objects hold is nobody else's business; SQLite gives its other files the mode of this one.
+        os.close(os.open(data_dir / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         lock = os.open(data_dir / "journal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         msg = f"cannot write to the data directory {data_dir}: {error.strerror}; give --data-dir one that is writable"

@@ -24,7 +24,7 @@ from exporter.timestamps import to_nanoseconds
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from exporter.model import Change, ChangeType, FieldChange, Writer
     from exporter.otlp.settings import Settings
@@ -104,11 +104,21 @@ class Encoder:
         journal_id: becomes `service.instance.id`, stable over restarts
         cluster_uid: of the cluster that is watched
         cluster_name: a name for people, may be empty
+        detected: what resource detectors found; everything else wins over it
 
     """
 
-    def __init__(self, settings: Settings, *, journal_id: str, cluster_uid: str, cluster_name: str = "") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        journal_id: str,
+        cluster_uid: str,
+        cluster_name: str = "",
+        detected: Mapping[str, str] | None = None,
+    ) -> None:
         attributes = {
+            **(detected or {}),
             "service.version": __version__,
             "service.instance.id": journal_id,
             **dict(settings.attributes),

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, Struct
 
 from exporter.changes.redact import MASK
+from exporter.model import Change, FieldChange
 from exporter.tables import shown, visible, who
 from exporter.timestamps import to_nanoseconds
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from exporter.model import Change, FieldChange
 
 _SECOND = 1_000_000_000
 # Once is putting something back; more often it is a fight.
@@ -33,7 +32,7 @@ class Undoing(Struct, frozen=True):
     field: FieldChange
 
 
-def closing(changes: Sequence[Change]) -> list[str]:
+def report(changes: Sequence[Change]) -> list[str]:
     """Say what was seen, a line for each thing; an empty line parts the parts."""
     lines = _writers(changes)
     back = _came_back(changes)

@@ -95,12 +95,14 @@ async def play(hands: Hands, *, speed: float = 1.0, tell: Callable[[str], None])
         ClusterError: the server refused or did not answer, or the day was played there before
 
     """
+    for scene in DAY:
+        if scene.installs is not None:
+            _must_be_new(str(scene.installs), new=not await hands.has_type(scene.installs))
     deeds = []
     for scene in DAY:
         tell(scene.title)
         if scene.installs is not None:
-            new = await hands.install(INSTALLER, LATE_CRD, scene.installs)
-            _must_be_new(str(scene.installs), new=new)
+            await hands.install(INSTALLER, LATE_CRD, scene.installs)
         for step in scene.steps:
             deeds.append(_deed(step, await _act(hands, step)))
             await asyncio.sleep(step.after / speed)

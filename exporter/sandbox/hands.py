@@ -53,25 +53,36 @@ class Hands:
         self._server = server
         self._auth = auth
 
-    async def install(self, who: str, crd: Object, resource_type: ResourceType) -> bool:
-        """Install a CRD and wait until its objects are served.
+    async def has(self, path: str) -> bool:
+        """Tell whether something is there; raises as `apply` does."""
+        try:
+            await self._send("GET", path, "")
+        except ApiError as error:
+            if error.status != _NOT_FOUND:
+                raise
+            return False
+        return True
 
-        Returns:
-            whether it is new
+    async def has_type(self, resource_type: ResourceType) -> bool:
+        """Tell whether a type is installed; raises as `apply` does."""
+        return await self.has(f"{_CRDS}/{resource_type}")
+
+    async def install(self, who: str, crd: Object, resource_type: ResourceType) -> None:
+        """Install a CRD and wait until its objects are served.
 
         Raises:
             ClusterError: it is not served after half a minute, or as `apply` raises
 
         """
-        path = f"{_CRDS}/{crd['metadata']['name']}"
-        status, _ = await self._send("PATCH", path, who, crd, _APPLY, force="true")
+        path = f"{_CRDS}/{resource_type}"
+        await self._send("PATCH", path, who, crd, _APPLY, force="true")
         deadline = time.monotonic() + _ESTABLISHED_SECONDS
-        while not (await self._is_established(path) and await self._is_served(resource_type)):
+        # A server may say Established a moment before it serves the objects.
+        while not (await self._is_established(path) and await self.has(resource_type.path())):
             if time.monotonic() > deadline:
                 msg = f"{resource_type} is still not served by {self._server} after {_ESTABLISHED_SECONDS:g} s"
                 raise ClusterError(msg)
             await asyncio.sleep(_PAUSE_SECONDS)
-        return status == _CREATED
 
     async def make_namespace(self, who: str, name: str) -> None:
         """Make a namespace if it is not there; raises as `apply` does."""
@@ -127,16 +138,6 @@ class Hands:
         _, crd = await self._send("GET", path, "")
         conditions = (crd.get("status") or {}).get("conditions") or []  # null at first
         return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
-
-    async def _is_served(self, resource_type: ResourceType) -> bool:
-        """Ask for the objects themselves: a server may say Established a moment before it serves them."""
-        try:
-            await self._send("GET", resource_type.path(), "", limit="1")
-        except ApiError as error:
-            if error.status != _NOT_FOUND:
-                raise
-            return False
-        return True
 
     async def _send(
         self, method: str, path: str, who: str, body: Object | None = None, media: str = _JSON, **query: str

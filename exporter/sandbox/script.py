@@ -189,7 +189,7 @@ DAY: tuple[Scene, ...] = (
         ),
     ),
     Scene(
-        "A route is deleted by mistake and comes back",
+        "A route is deleted by mistake (no server keeps by whom) and comes back",
         (
             Step("kubectl", "delete", SEARCH, "deleted", after=0.8),
             _git(SEARCH, _SEARCH, "recreated"),

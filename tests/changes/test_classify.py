@@ -28,6 +28,7 @@ from tests.changes.objects import entry, widget
         (widget(1, spec={"a": 1}), widget(2, spec={"a": 1, "b": 2}), "schema"),
         (widget(1, spec={"a": 1}), widget(2, generation=2, spec={"a": 2}, meta={"labels": {"a": "b"}}), "spec"),
         (widget(1, generation=None, data={"a": 1}), widget(2, generation=None, data={"a": 2}), "spec"),
+        (widget(1), widget(2, generation=2), "spec"),
         (widget(1, rules=[1]), widget(2, generation=2, rules=[2]), "spec"),
         (
             widget(1, spec={"a": 1}),
