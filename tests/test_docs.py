@@ -22,6 +22,7 @@ from exporter.metrics.health import Health
 from exporter.model import Change, ChangeType, Event, FieldChange, Writer
 from exporter.otlp import verdict
 from exporter.otlp.encode import MAX_DIFF, Encoder
+from exporter.otlp.resource import detect
 from exporter.otlp.settings import Settings, resolve
 from exporter.timestamps import Timestamp
 
@@ -346,6 +347,7 @@ def test_every_variable_has_its_row() -> None:
     for protocol in ("http/protobuf", "grpc"):
         environ = Asked({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector", "OTEL_EXPORTER_OTLP_PROTOCOL": protocol})
         resolve(environ)
+        detect(environ)
         looked_at |= environ.names
     text = section(page("docs/logs.md"), "## Environment variables")
     assert looked_at == {name for cells in rows(text) for cell in cells[:2] for name in code(cell)}
