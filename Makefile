@@ -19,7 +19,7 @@ BUILD := $(RUN) python -m tests.servers.build
 .PHONY: demo test test-compat check fix servers clean help
 
 demo: .venv/.synced ## Run the exporter against a real cluster and watch it work (ONCE=1: the story once, then end)
-	$(BUILD) >/dev/null
+	$(BUILD) etcd kube-apiserver >/dev/null
 	PYTHONPATH=. $(RUN) python scripts/demo.py $(if $(ONCE),--once)
 
 test: .venv/.synced ## Run all tests, real servers included (ARGS="-k name" for some)

@@ -12,6 +12,8 @@ import msgspec
 from msgspec import UNSET
 from rich.cells import cell_len, set_cell_size
 
+from exporter.timestamps import normalise
+
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -131,12 +133,16 @@ def who(writer: Writer) -> str:
     return visible(writer.name) + (f" ({writer.class_})" if writer.class_ is not UNSET else "")
 
 
+# They move along with something that says more.
+_BESIDES = ("/metadata/deletionGracePeriodSeconds", "/observedGeneration", "last-applied-configuration")
+
+
 def what(fields: Sequence[FieldChange], *, truncated: bool = False) -> str:
-    """Say the first field that moved, from what to what, and how many more there are."""
+    """Say the first field that moved and tells something, from what to what, and how many more there are."""
     cut = f" {_ELLIPSIS}" if truncated else ""
     if not fields:
         return cut.strip()
-    first = fields[0]
+    first = min(fields, key=_says_little)
     path = visible(first.path)
     if first.op == "add":
         moved = f"{path} + {shown(first.new)}"
@@ -146,6 +152,15 @@ def what(fields: Sequence[FieldChange], *, truncated: bool = False) -> str:
         moved = f"{path} {shown(first.old)} → {shown(first.new)}"
     more = f", +{len(fields) - 1} more" if len(fields) > 1 else ""
     return moved + more + cut
+
+
+def _says_little(field: FieldChange) -> int:
+    """Rank a field: a time, or a number that the server counts, is shown only where nothing else moved."""
+    if field.path.endswith(_BESIDES):
+        return 3
+    if field.path == "/metadata/deletionTimestamp":
+        return 0
+    return 2 if normalise(field.new) or normalise(field.old) else 1
 
 
 def shown(value: Any) -> str:  # noqa: ANN401 - any JSON

@@ -264,3 +264,17 @@ redact          /spec/key
 ignore paths    /status/at
 retention       1d12h, 1.5 GiB"""
     assert expected == "\n".join(describe(config))
+
+
+def test_the_field_that_tells_something_is_shown() -> None:
+    """A time, and what moves along with something else, is shown only where nothing more telling moved."""
+    time = FieldChange(
+        "/status/conditions/0/lastTransitionTime", "replace", "2026-03-01T10:00:00Z", "2026-03-01T10:01:00Z"
+    )
+    phase = FieldChange("/status/phase", "replace", "Ready", "Upgrading")
+    grace = FieldChange("/metadata/deletionGracePeriodSeconds", "add", new=0)
+    deletion = FieldChange("/metadata/deletionTimestamp", "add", new="2026-03-01T10:00:00Z")
+
+    assert what([time, phase]) == '/status/phase "Ready" → "Upgrading", +1 more'
+    assert what([grace, deletion]).startswith("/metadata/deletionTimestamp + ")
+    assert what([time]).startswith(time.path)
