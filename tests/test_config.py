@@ -35,7 +35,9 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "none.yml"
     with pytest.raises(ConfigError) as refused:
         load(path)
-    assert f"{path}: cannot be read (No such file or directory); give the path of a configuration file" == str(refused.value)
+    assert f"{path}: cannot be read (No such file or directory); give the path of a configuration file" == str(
+        refused.value
+    )
 
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:

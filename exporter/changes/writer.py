@@ -118,14 +118,12 @@ def find_writer(
         touched = _narrow(touched, [entry for entry in touched if not entry.get("subresource")])
     elif not touched and fields:
         # Values rewritten within the second in which the owner wrote before leave no trace: the owner it is.
-        owners = [entry for entry in new if all(owns(entry, one.path) for one in fields)]
-        touched = owners or [entry for entry in new if any(owns(entry, one.path) for one in fields)]
+        touched = _owners([entry for entry in new if any(owns(entry, one.path) for one in fields)], fields)
     elif len(touched) > 1:
-        touched = _narrow(touched, [entry for entry in touched if any(owns(entry, one.path) for one in fields)])
-        touched = _narrow(touched, [entry for entry in touched if all(owns(entry, one.path) for one in fields)])
+        touched = _owners(touched, fields)
     if len(touched) != 1:
-        before = {_key(entry): entry for entry in old}
-        shrunk = [entry for entry in new if before.get(_key(entry), entry) != entry]
+        after = {_key(entry): entry for entry in new}
+        shrunk = [entry for entry in old if after.get(_key(entry)) != entry]
         names = dict.fromkeys(str(entry.get("manager", "")) for entry in (touched or shrunk))
         return Writer(source="unresolved", candidates=tuple(mask(name) for name in names)), ""
     (entry,) = touched
@@ -138,6 +136,13 @@ def find_writer(
         subresource=str(entry.get("subresource", "")),
     )
     return writer, str(entry.get("time", ""))
+
+
+def _owners(entries: list[Entry], fields: Sequence[FieldChange]) -> list[Entry]:
+    """Narrow entries down to those that own what moved: all of it before some, the very leaf before what is around."""
+    entries = _narrow(entries, [entry for entry in entries if any(owns(entry, one.path) for one in fields)])
+    entries = _narrow(entries, [entry for entry in entries if all(owns(entry, one.path) for one in fields)])
+    return _narrow(entries, [entry for entry in entries if all(owns(entry, one.path, leaf=True) for one in fields)])
 
 
 def _touched(old: Sequence[Entry], new: Sequence[Entry]) -> list[Entry]:
@@ -170,20 +175,21 @@ def _key(entry: Entry) -> _EntryKey:
     )
 
 
-def owns(entry: Entry, path: str) -> bool:
-    """Tell whether an entry owns a field, or the whole of something the field is in.
+def owns(entry: Entry, path: str, *, leaf: bool = False) -> bool:
+    """Tell whether an entry owns a field, or the whole of something the field is in; with `leaf` only the former.
 
     An index in the path cannot be looked up in `k:{…}` and `v:…` keys without the list: any entry of it will do.
     """
     node: Any = entry.get("fieldsV1") or {}
-    for segment in split(path):
+    segments = split(path)
+    for depth, segment in enumerate(segments, start=1):
         if not isinstance(node, dict):
             return False
         below = node.get(f"f:{segment}", UNSET)
         if below is UNSET and segment.isdigit():
             items = [item for key, item in node.items() if key[:2] in ("k:", "v:", "i:")]
             if not items:
-                return True  # an atomic list is owned as a whole
+                return not leaf  # an atomic list is owned as a whole
             merged: Entry = {}
             for item in items:
                 merged.update(item)
@@ -191,6 +197,6 @@ def owns(entry: Entry, path: str) -> bool:
         if below is UNSET:
             return False
         if below == {}:
-            return True  # owned as a whole, whatever is inside
+            return not leaf or depth == len(segments)  # owned as a whole, whatever is inside
         node = below
     return True

@@ -89,6 +89,22 @@ def test_within_the_same_second_the_only_owner_is_the_writer() -> None:
     assert writer(entries, entries, REPLICAS).name == "op"
 
 
+def test_who_owns_the_very_leaf_comes_before_who_owns_what_is_around_it() -> None:
+    """An entry that an owner left behind empty, as a server keeps it, does not hide the one that owns the field."""
+    entries = [entry("kubectl-create", "spec"), entry("kubectl", "spec.replicas", time=None, subresource="scale")]
+
+    assert writer(entries, entries, REPLICAS).subresource == "scale"
+
+
+def test_an_owner_that_disappears_is_a_candidate() -> None:
+    """When the last field of an entry goes the entry goes: who had it is named among those who may have done it."""
+    old = [entry("kubectl-annotate", "metadata.annotations.note"), entry("op", "status.phase")]
+
+    assert writer(old, old[1:], FieldChange("/metadata/annotations/note", "remove", "x"), change="metadata") == Writer(
+        source="unresolved", candidates=("kubectl-annotate",)
+    )
+
+
 def test_of_several_entries_that_moved_the_owner_of_what_moved_is_the_writer() -> None:
     """Among entries that moved together, the one that owns the fields is preferred."""
     old = [entry("a", "spec.replicas"), entry("b", "spec.image")]

@@ -73,7 +73,7 @@ def _discard(cluster: launch.Cluster) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster(compat: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[launch.Cluster]:  # noqa: FBT001
+def cluster(compat: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[launch.Cluster]:
     """The cluster that all tests share, with controller manager: take names that no other test takes."""
     _need(CONTROL_PLANE, compat=compat)
     shared = launch.Cluster(tmp_path_factory.mktemp("cluster"), controller_manager=True, compat=compat)
@@ -85,7 +85,7 @@ def cluster(compat: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture
-def new_cluster(compat: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewCluster]:  # noqa: FBT001
+def new_cluster(compat: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewCluster]:
     """A factory of clusters for one test alone, for what a shared one would suffer from."""
     _need(CONTROL_PLANE, compat=compat)
     started: list[launch.Cluster] = []

@@ -71,7 +71,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_the_api_server_is_the_pinned_version(cluster: Cluster, compat: bool) -> None:  # noqa: FBT001
+def test_the_api_server_is_the_pinned_version(cluster: Cluster, compat: bool) -> None:
     """/version says what go.mod pins, so that clients that look at it behave as they would outside."""
     if os.environ.get("KUBEBUILDER_ASSETS"):
         pytest.skip("KUBEBUILDER_ASSETS brings a version of its own")

@@ -122,7 +122,7 @@ def _plain_map(entries: list[dict[str, Any]]) -> dict[str, Any]:
     return {entry["key"]: _plain(entry["value"]) for entry in entries}
 
 
-def _plain(value: dict[str, Any]) -> Any:  # noqa: ANN401 - an attribute may be anything
+def _plain(value: dict[str, Any]) -> Any:
     """The Python value of an OTLP AnyValue; an empty one is None."""
     match value:
         case {"intValue": number}:
