@@ -44,6 +44,8 @@ log = structlog.get_logger()
 
 # A stream of a CRD that was removed gets this long, in seconds, to tell of the objects that went with it.
 _LAST_WORDS = 3.0
+# A server tells of a changed CRD before it answers by it; so long after that, in seconds, it does.
+_TAKEN_OVER = 2.0
 _LISTS_AT_ONCE = 8
 # With selectors, an object that was made longer ago than this, in nanoseconds, has come into the selection.
 _NEWBORN = 60_000_000_000
@@ -198,7 +200,7 @@ class Follower:
         if running is not None:
             if running.type == resource_type:
                 if refresh:
-                    self._background(running.refresh())
+                    self._background(running.refresh(after=_TAKEN_OVER))
                 return
             running.task.cancel()
         self._journal.register(resource_type)
@@ -328,8 +330,9 @@ class Stream:
                 self.degraded("internal error")
                 await asyncio.sleep(_AFTER_BUG)
 
-    async def refresh(self) -> None:
+    async def refresh(self, after: float = 0.0) -> None:
         """Bring the stored versions to the look they have now; a failure only means that they keep the old one."""
+        await asyncio.sleep(after)
         try:
             await self.reflector.refresh()
         except ClusterError as error:

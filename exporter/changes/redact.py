@@ -115,7 +115,8 @@ def _any_of(literals: Iterable[bytes]) -> Any:  # noqa: ANN401 - untyped package
 
 # A server that escapes letters or slashes could hide a literal from the search: then every string is looked at.
 _MAY_HOLD_SHAPE = _any_of({b"\\u", b"\\/"}.union(*(literals for _, literals in _SHAPES)))
-_MAY_HOLD_KEY = _any_of(_KEY_STEMS)
+# The usual answer is no to both: one pass gives it.
+_MAY_HOLD_ANY = _any_of({*_KEY_STEMS, b"\\u", b"\\/"}.union(*(literals for _, literals in _SHAPES)))
 
 
 class Redactor:
@@ -148,13 +149,13 @@ class Redactor:
             passwords: patterns of the fields that its schema declares as passwords
 
         """
-        shapes = _MAY_HOLD_SHAPE.search(raw) is not None
         self._declared = passwords
         patterns = self._patterns + passwords
         if secret:
             patterns += _SECRET_PATTERNS
-        if not (shapes or patterns or _MAY_HOLD_KEY.search(raw)):
+        if not patterns and _MAY_HOLD_ANY.search(raw) is None:
             return obj
+        shapes = _MAY_HOLD_SHAPE.search(raw) is not None
         redacted: dict[str, Any] = self._mapping(obj, patterns, shapes=shapes)
         return redacted
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 RECREATED_WITHIN = 600_000_000_000
 _PATHS = ("", "/metadata", "/status")
+# Objects that changed last are likely to change next: so many are kept decoded, about 10 KiB each.
+_RECENT = 512
 
 
 class Schema(Struct, frozen=True):
@@ -83,6 +85,7 @@ class Tracker:
         self._buried = buried
         self._schema = schema
         self._ignore = ignore
+        self._recent: dict[ObjectKey, tuple[Stored, dict[str, Any]]] = {}
 
     def observe(self, seen: Observation, batch: Batch) -> None:
         """Take in one object as a watch or a list showed it; what follows from it goes into the batch."""
@@ -91,6 +94,7 @@ class Tracker:
         old = held if held is not None and held.uid == seen.head.uid else None
         if seen.mode == "refresh":
             if old is not None and old.resource_version == seen.head.resource_version:
+                self._recent.pop(key, None)
                 batch.objects[key] = Stored(old.uid, old.resource_version, self._read(seen, batch)[1])
         elif seen.event == "deleted":
             if old is not None:
@@ -130,7 +134,7 @@ class Tracker:
             old = self._last(key, batch)
             if old is None or old.uid != uid:
                 continue
-            batch.objects[key] = None
+            self._forget(key, batch)
             batch.count(resource_type, key.namespace, -1)
             if not silent:
                 batch.tombstones[key] = Tombstone(uid, observed)
@@ -142,10 +146,11 @@ class Tracker:
 
     def _create(self, seen: Observation, key: ObjectKey, batch: Batch) -> None:
         obj, state = self._read(seen, batch)
-        batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, state)
+        stored = batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, state)
         batch.count(seen.type, key.namespace, 1)
         if seen.mode == "baseline":
             return
+        self._remember(key, stored, obj)
         stone = batch.tombstones.get(key) or self._buried(key)
         back = (
             stone is not None
@@ -165,10 +170,12 @@ class Tracker:
 
     def _modify(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch) -> None:
         obj, state = self._read(seen, batch)
-        batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, state)
+        recent = self._recent.pop(key, None)
+        stored = batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, state)
         if seen.mode == "baseline":
             return
-        was = unpack(old.state)
+        was = recent[1] if recent is not None and recent[0] is old else unpack(old.state)
+        self._remember(key, stored, obj)
         sections = take_apart(was, obj)
         change = classify(was, obj, sections)
         fields, truncated = self._fields(seen.type, sections)
@@ -190,7 +197,7 @@ class Tracker:
         )  # fmt: skip
 
     def _delete(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch) -> None:
-        batch.objects[key] = None
+        self._forget(key, batch)
         batch.count(seen.type, key.namespace, -1)
         if seen.mode == "left":
             batch.forgotten += 1
@@ -202,7 +209,7 @@ class Tracker:
 
     def _delete_unseen(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch) -> None:
         """An object of another uid is in the place: the one that we know must have been deleted before."""
-        batch.objects[key] = None
+        self._forget(key, batch)
         batch.count(seen.type, key.namespace, -1)
         if seen.mode != "baseline":
             batch.tombstones[key] = Tombstone(old.uid, seen.observed)
@@ -213,7 +220,22 @@ class Tracker:
     # -- parts ------------------------------------------------------------------------------------------------
 
     def _last(self, key: ObjectKey, batch: Batch) -> Stored | None:
-        return batch.objects[key] if key in batch.objects else self._stored(key)
+        """Look up the last-seen version: in this batch, among the recent ones, in the journal."""
+        if key in batch.objects:
+            return batch.objects[key]
+        recent = self._recent.get(key)
+        return recent[0] if recent is not None else self._stored(key)
+
+    def _remember(self, key: ObjectKey, stored: Stored, obj: dict[str, Any]) -> None:
+        """Keep a version decoded, in place of the one that was longest not touched."""
+        if len(self._recent) >= _RECENT:
+            del self._recent[next(iter(self._recent))]
+        self._recent[key] = (stored, obj)
+
+    def _forget(self, key: ObjectKey, batch: Batch) -> None:
+        """Let an object go."""
+        batch.objects[key] = None
+        self._recent.pop(key, None)
 
     def _is_buried(self, key: ObjectKey, uid: str, batch: Batch) -> bool:
         stone = batch.tombstones.get(key) or self._buried(key)

@@ -18,7 +18,7 @@ import aiohttp
 import msgspec
 import structlog
 
-from exporter.errors import MAX_SERVER_TEXT, ApiError, NetworkError
+from exporter.errors import MAX_SERVER_TEXT, ApiError, ClusterError, NetworkError
 from exporter.kube.answers import api_error, error_body, network
 from exporter.kube.auth import AuthRefresher, load
 from exporter.kube.proxy import environment_proxy
@@ -221,6 +221,12 @@ class Api:
         try:
             namespace = await self.get_json("/api/v1/namespaces/kube-system")
         except ApiError as error:
+            if error.status == _UNAUTHORIZED:
+                msg = (
+                    f"{self.server} does not accept our token or client certificate ({error}); log in again, or "
+                    "choose another kubeconfig or user with --kubeconfig or --context"
+                )
+                raise ClusterError(msg) from error
             if error.status not in _NO_IDENTITY:
                 raise
             credentials = self._auth.credentials

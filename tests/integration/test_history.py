@@ -58,7 +58,7 @@ def test_a_journal_of_another_cluster_is_refused(cluster: Cluster, own: Cluster,
         one.kubectl("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}") for one in (own, cluster)
     )
 
-    command = [PROGRAM, "run", f"--kubeconfig={cluster.kubeconfig}", f"--data-dir={tmp_path / 'data'}"]
+    command = [str(PROGRAM), "run", f"--kubeconfig={cluster.kubeconfig}", f"--data-dir={tmp_path / 'data'}"]
     answer = subprocess.run(
         [*command, "--web.listen-address=127.0.0.1:0"], capture_output=True, text=True, timeout=20, check=False
     )

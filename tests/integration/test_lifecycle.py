@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.exporting import Exporter
-from tests.integration.widgets import CHANGES, LISTS, Widgets, eventually_told, series, told, total, version
+from tests.integration.widgets import CHANGES, LISTS, Widgets, eventually_told, series, states, told, total, version
 from tests.waiting import eventually
 
 
@@ -167,7 +167,7 @@ def test_a_new_default_in_the_schema_is_silent(cluster: Cluster, tmp_path: Path)
     with exporter:
         widgets.install(version(colour={"type": "string", "default": "red"}))
         eventually(lambda: total(exporter, LISTS, reason="schema") == 1)
-        eventually(lambda: "red" in widgets.cluster.kubectl("get", f"widgets.{widgets.group}", "a", "-o", "yaml"))
+        eventually(lambda: all(b"red" in state for state in states(exporter.data_dir).values()))
         widgets.resize("a", 2)
 
         assert eventually_told(exporter, 1) == [("spec", "a")]

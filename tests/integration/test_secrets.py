@@ -10,16 +10,14 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import urllib.request
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.integration.exporting import PROGRAM, Exporter
-from tests.integration.widgets import Widgets, eventually_told, version
+from tests.integration.widgets import Widgets, eventually_told, states, version
 from tests.secrets import SECRETS, needles, planted
 from tests.servers.process import Server
 from tests.waiting import eventually
@@ -96,14 +94,6 @@ def files(directory: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
-def states(data_dir: Path) -> dict[str, bytes]:
-    """The last-seen states in the journal, decompressed."""
-    with sqlite3.connect(f"file:{data_dir / 'journal.db'}?mode=ro", uri=True) as journal:
-        rows = journal.execute("SELECT name, state FROM objects").fetchall()
-    journal.close()
-    return {f"state of {name}": zlib.decompress(state) for name, state in rows}
-
-
 def page(exporter: Exporter, accept: str) -> bytes:
     """The page of /metrics in one of its two forms."""
     request = urllib.request.Request(f"{exporter.url}/metrics", headers={"Accept": accept})  # noqa: S310 - our own server
@@ -113,7 +103,7 @@ def page(exporter: Exporter, accept: str) -> bytes:
 
 def shown(exporter: Exporter, *flags: str) -> bytes:
     """What `changes` prints, on both channels."""
-    command = [PROGRAM, "changes", f"--data-dir={exporter.data_dir}", *flags]
+    command = [str(PROGRAM), "changes", f"--data-dir={exporter.data_dir}", *flags]
     answer = subprocess.run(command, capture_output=True, timeout=20, check=True)
     return answer.stdout + answer.stderr
 
@@ -144,7 +134,7 @@ def test_no_secret_leaves(protocol: str, widgets: Widgets, collector: Collector,
             "openmetrics": page(exporter, _OPENMETRICS),
             "table": shown(exporter, "--all"),
             "json": shown(exporter, "-o", "json"),
-            **states(exporter.data_dir),
+            **{f"state of {name}": state for name, state in states(exporter.data_dir).items()},
             **files(exporter.data_dir),
         }
     collector.stop()
@@ -172,7 +162,7 @@ def test_the_log_for_people_tells_no_secret(widgets: Widgets, tmp_path: Path) ->
     data = tmp_path / "data"
     server = Server("customresource-exporter", log)
     command = [
-        PROGRAM, "run", f"--kubeconfig={widgets.cluster.kubeconfig}", f"--config={config}", f"--data-dir={data}",
+        str(PROGRAM), "run", f"--kubeconfig={widgets.cluster.kubeconfig}", f"--config={config}", f"--data-dir={data}",
         "--web.listen-address=127.0.0.1:0", "--log.format=console", "--log.level=debug",
     ]  # fmt: skip
     server.start(command, lambda: re.search(rb"\] ready\b", log.read_bytes()) is not None)

@@ -191,5 +191,5 @@ def test_metadata_only_shows_no_spec(cluster: Cluster, tmp_path: Path) -> None:
 
         eventually_told(exporter, 1)
         (change,) = exporter.changes()
-        assert [field["path"] for field in change["fields"]] == ["/metadata/labels"]
+        assert [field["path"] for field in change["fields"]] == ["/metadata/labels/app"]
         assert "needle-in-the-spec" not in json.dumps(change)

@@ -6,6 +6,9 @@ One group for each test, so that tests can share a cluster: the exporter is told
 from __future__ import annotations
 
 import json
+import sqlite3
+import zlib
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,8 @@ from tests.waiting import eventually
 
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.integration.exporting import Exporter
     from tests.servers.launch import Cluster
 
@@ -116,3 +121,9 @@ def total(exporter: Exporter, name: str, **labels: str) -> float:
 def series(exporter: Exporter, group: str) -> list[str]:
     """The names of all series of a group's types."""
     return sorted(name for name, labels in exporter.metrics() if ("customresource_group", group) in labels)
+
+
+def states(data_dir: Path) -> dict[str, bytes]:
+    """The last-seen states in a journal, decompressed, by the names of the objects."""
+    with closing(sqlite3.connect(f"file:{data_dir / 'journal.db'}?mode=ro", uri=True)) as journal:
+        return {name: zlib.decompress(state) for name, state in journal.execute("SELECT name, state FROM objects")}
