@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _KEY_FILE = "redaction.key"
-_UPKEEP_SECONDS = 1.0
+_UPKEEP_SECONDS = 5.0
 _UPKEEP_AGAIN_SECONDS = 10.0
 _WAL_BYTES = 4 * 1024 * 1024
 # The journal may never be larger than its size; eviction begins before.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NewType
 
 
@@ -17,9 +18,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
+
+
 def from_nanoseconds(nanoseconds: int) -> Timestamp:
     """Turn nanoseconds since the Unix epoch into a timestamp; what is below a microsecond is cut off."""
-    return _written(_EPOCH + timedelta(microseconds=nanoseconds // 1000))
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return Timestamp(f"{_second(seconds)}.{rest // 1000:06d}Z")
 
 
 def to_nanoseconds(timestamp: Timestamp) -> int:

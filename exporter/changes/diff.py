@@ -31,6 +31,7 @@ ListKeys = "Mapping[Pattern, tuple[str, ...]]"
 MAX_FIELDS = 100
 MAX_VALUE = 2048
 _USUAL_KEYS = ("name", "type", "id")
+_CONTAINERS = (dict, list)
 _SCALARS = (str, int, float, bool)
 
 
@@ -61,7 +62,10 @@ class Diff:
             place: the same in the schema, with `*` for indices
 
         """
-        if type(old) is dict and type(new) is dict:
+        if type(old) not in _CONTAINERS and type(new) not in _CONTAINERS:
+            if old != new:
+                self._tell(path, old, new)
+        elif type(old) is dict and type(new) is dict:
             self._compare_mappings(old, new, path, place)
         elif _are(dict, old, new):
             self._compare_mappings({} if old is UNSET else old, {} if new is UNSET else new, path, place)

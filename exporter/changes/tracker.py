@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 RECREATED_WITHIN = 600_000_000_000
 _PATHS = ("", "/metadata", "/status")
 # Objects that changed last are likely to change next: so many are kept decoded, about 10 KiB each.
-_RECENT = 512
+_RECENT = 1024
 
 
 class Schema(Struct, frozen=True):

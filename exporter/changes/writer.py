@@ -147,13 +147,12 @@ def _owners(entries: list[Entry], fields: Sequence[FieldChange]) -> list[Entry]:
 
 def _touched(old: Sequence[Entry], new: Sequence[Entry]) -> list[Entry]:
     """Give the entries that are new, gained a field, or whose time moved."""
-    before = {_key(entry): entry for entry in old}
+    moved = [entry for entry in new if entry not in old]
+    before = {_key(entry): entry for entry in old} if moved else {}
     touched = []
-    for entry in new:
+    for entry in moved:
         was = before.get(_key(entry), _NO_ENTRY)
-        if was != entry and (
-            was.get("time") != entry.get("time") or _gained(was.get("fieldsV1") or {}, entry.get("fieldsV1") or {})
-        ):
+        if was.get("time") != entry.get("time") or _gained(was.get("fieldsV1") or {}, entry.get("fieldsV1") or {}):
             touched.append(entry)
     return touched
 

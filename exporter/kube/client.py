@@ -73,11 +73,13 @@ class Stream:
             async for chunk in self._response.content.iter_any():
                 yield chunk
 
-    async def rest(self, seconds: float) -> None:
-        """Leave what arrives to the kernel for a while, so that it comes in fewer and larger pieces.
+    async def rest(self, period: float) -> None:
+        """Leave what arrives to the kernel until the next tick, so that it comes in fewer and larger pieces.
+
+        The ticks are the same for all streams: what they hold is then read, and committed, together.
 
         Args:
-            seconds: how long
+            period: seconds between two ticks
 
         """
         connection = self._response.connection
@@ -86,7 +88,7 @@ class Stream:
             return
         transport.pause_reading()
         try:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(period - asyncio.get_running_loop().time() % period)
         finally:
             transport.resume_reading()
 

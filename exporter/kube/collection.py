@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from exporter.kube.client import Api
     from exporter.kube.sink import Sink
     from exporter.model import Event, ResourceType, Scope
+    from exporter.timestamps import Timestamp
 
 
 _PAGE = "500"
@@ -138,13 +139,14 @@ class Collection:
             async for chunk in stream.chunks():
                 self._sink.received()
                 *lines, rest = (rest + chunk).split(b"\n")
+                observed = now()
                 for line in lines:
-                    if line and (item := self._item(line, mode())) is not None:
+                    if line and (item := self._item(line, mode(), observed)) is not None:
                         yield item
                 if len(chunk) < _TRICKLE and mode() == "live":
                     await stream.rest(_REST)
 
-    def _item(self, line: bytes, mode: Mode) -> Observation | Bookmark | None:
+    def _item(self, line: bytes, mode: Mode, observed: Timestamp) -> Observation | Bookmark | None:
         try:
             event = _event_decoder.decode(line)
             raw = bytes(event.object)
@@ -160,15 +162,15 @@ class Collection:
         if event.type not in _EVENTS:
             self._sink.skipped("unknown_event")
             return None
-        return self._observation(_EVENTS[event.type], raw, mode)
+        return self._observation(_EVENTS[event.type], raw, mode, observed)
 
-    def _observation(self, event: Event, raw: bytes, mode: Mode) -> Observation | None:
+    def _observation(self, event: Event, raw: bytes, mode: Mode, observed: Timestamp) -> Observation | None:
         try:
             head = read_head(raw)
         except (ValueError, RecursionError):
             self._sink.skipped("no_identity")
             return None
-        return Observation(self.type, self.scope, event, head, raw, now(), mode)
+        return Observation(self.type, self.scope, event, head, raw, observed, mode)
 
     async def pages(self, mode: Mode) -> AsyncIterator[tuple[str, list[Observation]]]:
         """List in pages: each with the version of the list, which is the same on all of them.
@@ -197,7 +199,8 @@ class Collection:
                 msg = f"the list of {self.type} is no list: {error}"
                 raise BrokenStreamError(msg) from error
             self._sink.received()
-            seen = [self._observation("added", bytes(item), mode) for item in page.items or ()]
+            observed = now()
+            seen = [self._observation("added", bytes(item), mode, observed) for item in page.items or ()]
             yield page.metadata.resource_version, [one for one in seen if one is not None]
             if not page.metadata.next:
                 return
