@@ -23,6 +23,7 @@ from exporter.errors import brief
 from exporter.kube.sink import Listed, Progress
 from exporter.metrics.changes import tally
 from exporter.model import Checkpoint, ResourceType, Scope
+from exporter.ticks import next_tick
 from exporter.timestamps import now, to_nanoseconds
 
 
@@ -45,8 +46,8 @@ class Removed(Struct, frozen=True):
 
 Item = Observation | Listed | Progress | Removed
 
-# One commit for what comes within this time, or for this many records: the cost of a commit is shared. The time is
-# short because streams that trickle are read together already.
+# A commit follows a tick by this many seconds, so that it takes in what all streams gave at it; when there are more
+# records than this it is made at once.
 GROUP_SECONDS = 0.02
 GROUP_RECORDS = 1_000
 # The event loop gets its turn after so many observations.
@@ -120,7 +121,7 @@ class Ingest:
         while True:
             await self._inbox.filled()
             if len(self._inbox) < GROUP_RECORDS:
-                await asyncio.sleep(GROUP_SECONDS)
+                await next_tick(GROUP_SECONDS)
             batch = await self._next_batch()
             await self._commit(batch)
 

@@ -8,7 +8,6 @@ replay after a 401: how long to wait is for the caller to say.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from exporter.errors import MAX_SERVER_TEXT, ApiError, ClusterError, NetworkErro
 from exporter.kube.answers import api_error, error_body, network
 from exporter.kube.auth import AuthRefresher, load
 from exporter.kube.proxy import environment_proxy
+from exporter.ticks import next_tick
 
 
 if TYPE_CHECKING:
@@ -73,22 +73,15 @@ class Stream:
             async for chunk in self._response.content.iter_any():
                 yield chunk
 
-    async def rest(self, period: float) -> None:
-        """Leave what arrives to the kernel until the next tick, so that it comes in fewer and larger pieces.
-
-        The ticks are the same for all streams: what they hold is then read, and committed, together.
-
-        Args:
-            period: seconds between two ticks
-
-        """
+    async def rest(self) -> None:
+        """Leave what arrives to the kernel until the next tick, so that it comes in fewer and larger pieces."""
         connection = self._response.connection
         transport = connection.transport if connection is not None else None
         if transport is None or transport.is_closing():
             return
         transport.pause_reading()
         try:
-            await asyncio.sleep(period - asyncio.get_running_loop().time() % period)
+            await next_tick()
         finally:
             transport.resume_reading()
 

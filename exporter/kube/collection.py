@@ -31,9 +31,8 @@ _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _EVENTS: dict[str, Event] = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
 _GONE = 410
-# A live stream that trickles is read this often, in seconds: most of what an event costs then is not its own work but
-# waking up for it. One that flows is read as it comes.
-_REST = 0.1
+# A live stream that gives less than this at once, in bytes, trickles: it rests until the next tick. One that flows is
+# read as it comes.
 _TRICKLE = 8 * 1024
 
 
@@ -144,7 +143,7 @@ class Collection:
                     if line and (item := self._item(line, mode(), observed)) is not None:
                         yield item
                 if len(chunk) < _TRICKLE and mode() == "live":
-                    await stream.rest(_REST)
+                    await stream.rest()
 
     def _item(self, line: bytes, mode: Mode, observed: Timestamp) -> Observation | Bookmark | None:
         try:
