@@ -13,18 +13,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
-from msgspec.structs import replace
 
 from exporter.batch import Batch
-from exporter.changes.observation import Head, Observation, read_head, read_object
 from exporter.changes.tracker import NO_SCHEMA, Schema
-from exporter.errors import ApiError, ClusterError, brief
 from exporter.ingest import Removed
-from exporter.kube.collection import Collection, Selection
-from exporter.kube.reflector import Reflector
-from exporter.kube.sink import Listed, Progress
 from exporter.model import Checkpoint, Scope
-from exporter.timestamps import normalise, now, to_nanoseconds
+from exporter.stream import Stream
 
 
 if TYPE_CHECKING:
@@ -34,6 +28,7 @@ if TYPE_CHECKING:
     from exporter.ingest import Inbox
     from exporter.journal.store import Journal
     from exporter.kube.client import Api
+    from exporter.kube.collection import Selection
     from exporter.kube.schema import Definition
     from exporter.kube.selection import TypeSelection
     from exporter.metrics.health import Health
@@ -47,12 +42,7 @@ _LAST_WORDS = 3.0
 # A server tells of a changed CRD before it answers by it; so long after that, in seconds, it does.
 _TAKEN_OVER = 2.0
 _LISTS_AT_ONCE = 8
-# With selectors, an object that was made longer ago than this, in nanoseconds, has come into the selection.
-_NEWBORN = 60_000_000_000
 _EPOCH_SECONDS = 60.0
-_NOT_FOUND = 404
-_ASK_PAUSES = (0.2, 1.0, 3.0)
-_AFTER_BUG = 30.0
 
 
 class Follower:
@@ -267,152 +257,3 @@ class Follower:
         task = asyncio.ensure_future(work)  # type: ignore[call-overload]
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-class Stream:
-    """One scope being followed: its reflector, and what the metrics and /readyz know of it.
-
-    Also the place where a selector's lies are found out: what left the selection comes as a deletion, what came into
-    it as a creation.
-    """
-
-    def __init__(
-        self,
-        api: Api,
-        resource_type: ResourceType,
-        scope: Scope,
-        inbox: Inbox,
-        health: Health,
-        journal: Journal,
-        *,
-        selection: Selection,
-        checkpoint: Checkpoint | None,
-        mode: Mode,
-        lists: asyncio.Semaphore,
-        went_backwards: Callable[[], None],
-        told: Callable[[], None],
-    ) -> None:
-        self.type = resource_type
-        self.scope = scope
-        self.refused = False
-        self.task: asyncio.Task[None]
-        self.in_sync = False
-        self._api = api
-        self._inbox = inbox
-        self._journal = journal
-        self._health = health
-        self._selective = bool(selection.label_selector or selection.field_selector)
-        self.went_backwards = went_backwards
-        self._told = told
-        self._last_event = health.watch_last_event.labels(resource_type.group, resource_type.kind)
-        self.reflector = Reflector(
-            Collection(api, resource_type, scope, selection, self),
-            self,
-            version=checkpoint.resource_version if checkpoint else "",
-            mode=mode,
-            lists=lists,
-        )
-
-    @property
-    def settled(self) -> bool:
-        """In sync, or known not to be for now."""
-        return self.in_sync or self.refused
-
-    async def run(self, *, refresh: bool) -> None:
-        """Follow until cancelled."""
-        if refresh:
-            await self.refresh()
-        while True:
-            try:
-                await self.reflector.run()
-            except Exception as error:  # noqa: BLE001 - a bug that one type brings out must not stop the others
-                log.warning("internal error, the type is tried again later", type=str(self.type), error=brief(error))
-                self.degraded("internal error")
-                await asyncio.sleep(_AFTER_BUG)
-
-    async def refresh(self, after: float = 0.0) -> None:
-        """Bring the stored versions to the look they have now; a failure only means that they keep the old one."""
-        await asyncio.sleep(after)
-        try:
-            await self.reflector.refresh()
-        except ClusterError as error:
-            log.warning("stored objects not refreshed after a change of schema", type=str(self.type), error=str(error))
-
-    # -- the reflector's sink ---------------------------------------------------------------------------------
-
-    async def put(self, item: Observation | Listed | Progress) -> None:
-        """Pass an item on, after asking what a selector leaves open."""
-        if self._selective:
-            if isinstance(item, Listed):
-                await self._confirm_missing(item)
-            elif isinstance(item, Observation) and item.mode == "live":
-                item = await self._confirmed(item)
-        await self._inbox.put(item)
-
-    def synced(self) -> None:
-        """Note that the stream is in sync."""
-        self.in_sync = True
-        self._told()
-
-    def degraded(self, reason: str) -> None:
-        """Note that the type cannot be followed, or can again."""
-        self.refused = bool(reason)
-        self._told()
-        if reason:
-            log.warning("type cannot be followed, tried again later", type=str(self.type), reason=reason)
-        else:
-            log.info("type can be followed again", type=str(self.type))
-
-    def received(self) -> None:
-        """Note the time."""
-        self._last_event.set(time.time())
-
-    def restarted(self, reason: str) -> None:
-        """Count."""
-        self._health.watch_restarts.labels(reason).inc()
-
-    def listing(self, reason: str, *, gap: bool) -> None:
-        """Count."""
-        self._health.lists.labels(reason).inc()
-        self._health.gaps.inc(gap)
-
-    def skipped(self, reason: str) -> None:
-        """Count."""
-        self._health.objects_skipped.labels(reason).inc()
-
-    # -- selectors --------------------------------------------------------------------------------------------
-
-    async def _confirmed(self, seen: Observation) -> Observation:
-        if seen.event == "deleted" and await self._still_there(seen.head.namespace, seen.head.name, seen.head.uid):
-            return replace(seen, mode="left")
-        if seen.event == "added":
-            created = normalise(_created(seen.raw))
-            if created and to_nanoseconds(seen.observed) - to_nanoseconds(created) > _NEWBORN:
-                return replace(seen, mode="baseline")
-        return seen
-
-    async def _confirm_missing(self, listed: Listed) -> None:
-        """Forget what is held, was not listed, and still exists: it only left the selection."""
-        for key, uid, _ in list(self._journal.objects(self.scope.group, self.scope.resource, self.scope.namespace)):
-            if uid not in listed.uids and await self._still_there(key.namespace, key.name, uid):
-                head = Head(name=key.name, uid=uid, namespace=key.namespace)
-                await self._inbox.put(Observation(self.type, self.scope, "deleted", head, b"", now(), "left"))
-
-    async def _still_there(self, namespace: str, name: str, uid: str) -> bool:
-        """Ask whether an object exists. Without an answer it counts as there: what is not known is no deletion."""
-        for pause in _ASK_PAUSES:
-            try:
-                return read_head(await self._api.get(self.type.path(namespace, name))).uid == uid
-            except ApiError as error:
-                if error.status == _NOT_FOUND:
-                    return False
-                reason = str(error)
-            except ClusterError as error:
-                reason = str(error)
-            await asyncio.sleep(pause)
-        log.warning("taken as having left the selection, the server does not say", object=name, reason=reason)
-        return True
-
-
-def _created(raw: bytes) -> str:
-    return str(read_object(raw).get("metadata", {}).get("creationTimestamp", ""))
