@@ -56,6 +56,8 @@ log = structlog.get_logger()
 
 _KEY_FILE = "redaction.key"
 _UPKEEP_SECONDS = 5.0
+# What cannot be committed within this time at the end is seen again after the next start.
+_LAST_COMMIT_SECONDS = 3.0
 _UPKEEP_AGAIN_SECONDS = 10.0
 _WAL_BYTES = 4 * 1024 * 1024
 # The journal may never be larger than its size; eviction begins before.
@@ -175,8 +177,9 @@ class Exporter:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop, then end in order."""
-        work = {"discovery": self._discovery.run(), "ingest": self._ingest.run(), "upkeep": self._upkeep()}
-        inner = [asyncio.create_task(coroutine, name=name) for name, coroutine in work.items()]
+        ingest = asyncio.create_task(self._ingest.run())
+        discovery = asyncio.create_task(self._discovery.run())
+        inner = [ingest, discovery, asyncio.create_task(self._upkeep())]
         outputs = [asyncio.create_task(delivery.run()) for delivery in self._deliveries]
         ready = asyncio.create_task(self._tell_ready())
         stopped = asyncio.create_task(stop.wait())
@@ -185,11 +188,14 @@ class Exporter:
         # was brought home.
         failed = [task for task in (*inner, *outputs) if task.done()]
         self._stopping = True
+        discovery.cancel()
+        await asyncio.wait({discovery})
         await self._follower.stop()
+        self._inbox.close()
+        await asyncio.wait({ingest}, timeout=_LAST_COMMIT_SECONDS)
         for task in (*inner, ready, stopped):
             task.cancel()
         await asyncio.gather(*inner, ready, stopped, return_exceptions=True)
-        await self._ingest.drain()
         for delivery in self._deliveries:
             delivery.stop()
         await asyncio.gather(*outputs, return_exceptions=True)

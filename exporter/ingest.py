@@ -66,6 +66,7 @@ class Inbox:
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
+        self._closed = False
 
     async def put(self, item: Item) -> None:
         """Add an item; wait while there is too much."""
@@ -78,8 +79,18 @@ class Inbox:
         self._filled.set()
 
     async def filled(self) -> None:
-        """Wait until there is something."""
+        """Wait until there is something, or nothing will come any more."""
         await self._filled.wait()
+
+    def close(self) -> None:
+        """Note that nothing will come any more."""
+        self._closed = True
+        self._filled.set()
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether nothing is in it and nothing will come."""
+        return self._closed and not self._items
 
     def __len__(self) -> int:
         """Count what is in it."""
@@ -90,7 +101,7 @@ class Inbox:
         items = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
         self._bytes -= sum(len(item.raw) for item in items if isinstance(item, Observation))
         self._drained.set()
-        if not self._items:
+        if not self._items and not self._closed:
             self._filled.clear()
         return items
 
@@ -117,17 +128,15 @@ class Ingest:
         self._health = health
 
     async def run(self) -> None:
-        """Work until cancelled. What was taken in when that happens is committed by `drain`."""
-        while True:
+        """Work until the inbox is closed and everything of it is committed.
+
+        Whoever cancels this must not run it again: what was taken out of the inbox is gone then, and a later commit
+        would move the checkpoints past it.
+        """
+        while not self._inbox.ended:
             await self._inbox.filled()
             if len(self._inbox) < GROUP_RECORDS:
                 await next_tick(GROUP_SECONDS)
-            batch = await self._next_batch()
-            await self._commit(batch)
-
-    async def drain(self) -> None:
-        """Commit what is in the inbox, for an orderly end."""
-        while len(self._inbox):
             await self._commit(await self._next_batch())
 
     async def _next_batch(self) -> Batch:

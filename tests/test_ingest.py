@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from exporter.changes.observation import Observation
@@ -46,7 +45,8 @@ class Loop:
         """Put items in, commit, and give the words of all changes so far."""
         for item in items:
             await self.inbox.put(item)
-        await self.ingest.drain()
+        self.inbox.close()
+        await self.ingest.run()
         return [change.change for _, change in self.journal.after(0, 100)]
 
 
@@ -135,8 +135,7 @@ async def test_the_loop_commits_what_comes() -> None:
     running = asyncio.create_task(loop.ingest.run())
     await loop.inbox.put(seen(widget(1), "added"))
     await asyncio.wait_for(loop.journal.wait(0), 5)
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
+    loop.inbox.close()
+    await asyncio.wait_for(running, 5)
 
     assert [change.change for _, change in loop.journal.after(0, 9)] == ["created"]

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from exporter.changes.observation import Observation
-from exporter.errors import ClusterError
+from exporter.errors import ClusterError, brief
 from exporter.kube.collection import Collection, Selection
 from exporter.kube.reflector import Reflector
 from exporter.kube.schema import Definition, read_definition
@@ -167,7 +167,12 @@ class _Definitions:
         elif isinstance(item, Observation) and item.event == "deleted":
             self._discovery.vanished(item.head.uid)
         elif isinstance(item, Observation):
-            self._discovery.appeared(msgspec.json.decode(item.raw))
+            try:
+                crd = msgspec.json.decode(item.raw, type=dict[str, Any])
+            except (msgspec.DecodeError, RecursionError) as error:
+                log.warning("a CRD cannot be read", crd=item.head.name, error=brief(error))
+            else:
+                self._discovery.appeared(crd)
 
     def degraded(self, reason: str) -> None:
         self._discovery.unavailable(reason)

@@ -210,13 +210,14 @@ class Reflector:
     async def _take(self, item: Observation | Bookmark) -> None:
         """Pass on what a stream tells after its initial part, and note how far we are."""
         self._healthy()
+        # Only what was handed on counts as seen: another reflector of the scope may go on from here at any moment.
         if isinstance(item, Bookmark):
             self._bookmarks = True
+            await self._sink.put(Progress(self._collection.type, self._collection.scope, item.resource_version))
             self._version = item.resource_version
-            await self._sink.put(Progress(self._collection.type, self._collection.scope, self._version))
         else:
-            self._version = item.head.resource_version
             await self._sink.put(item)
+            self._version = item.head.resource_version
 
     # -- listing ----------------------------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ class Recorder:
         self.told: list[str] = []
         self.slept: list[float] = []
         self._grown = asyncio.Condition()
+        self.reflector: Reflector | None = None
 
     async def put(self, item: Observation | Listed | Progress) -> None:
         self.items.append(item)
@@ -142,6 +143,7 @@ async def following(
                 draw=lambda: 0.0,
                 sleep=sink.sleep,
             )
+            sink.reflector = reflector
             task = asyncio.create_task(reflector.run())
             try:
                 yield server, sink
@@ -278,6 +280,24 @@ async def test_a_stream_that_ends_in_order_is_opened_again_at_once(tmp_path: Pat
 
     assert server.requests[1].query["resourceVersion"] == "7"
     assert (sink.slept, sink.told[-1]) == ([], "restarted ended")
+
+
+async def test_what_was_not_handed_on_does_not_count_as_seen(tmp_path: Path) -> None:
+    """When a reflector ends while its sink is full, another goes on before what was not taken."""
+    script = [page(1), Reply(200, [event("MODIFIED", 6), event("MODIFIED", 7), STALL])]
+    async with following(tmp_path, *script, version="5") as (_, sink):
+        put, full = sink.put, asyncio.Event()
+
+        async def stuck(item: Observation | Listed | Progress) -> None:
+            if sink.items:
+                full.set()
+                await asyncio.Event().wait()
+            await put(item)
+
+        sink.put = stuck  # type: ignore[method-assign]
+        await asyncio.wait_for(full.wait(), 10)
+        assert sink.reflector is not None
+        assert (sink.reflector.version, [short(item) for item in sink.items]) == ("6", ["modified 6 live"])
 
 
 async def test_watches_ask_for_plain_bytes(tmp_path: Path) -> None:
