@@ -59,7 +59,7 @@ _UPKEEP_SECONDS = 5.0
 # What cannot be committed within this time at the end is seen again after the next start.
 _LAST_COMMIT_SECONDS = 3.0
 _UPKEEP_AGAIN_SECONDS = 10.0
-_WAL_BYTES = 4 * 1024 * 1024
+_WAL_BYTES = 16 * 1024 * 1024
 # The journal may never be larger than its size; eviction begins before.
 _EVICT_AT = 0.9
 

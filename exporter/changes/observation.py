@@ -127,7 +127,8 @@ def read_object(raw: bytes) -> dict[str, Any]:
 
 def pack(raw: bytes) -> bytes:
     """Compress an object's JSON for the journal (zlib format, RFC 1950)."""
-    packed: bytes = isal_zlib.compress(raw, 1)
+    # Level 0 is isal's fastest, not "stored": a third of the time of level 1 for three tenths more bytes.
+    packed: bytes = isal_zlib.compress(raw, 0)
     return packed
 
 

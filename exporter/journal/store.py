@@ -14,6 +14,7 @@ import os
 import sqlite3
 import uuid
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -381,6 +382,7 @@ class Journal:
         return (self._types[scope.group, scope.resource], scope.namespace, scope.selectors)
 
 
+@lru_cache(maxsize=8192)
 def _series_key(series: Series) -> str:
     return msgspec.json.encode(series).decode()
 
