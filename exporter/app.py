@@ -62,6 +62,8 @@ _UPKEEP_AGAIN_SECONDS = 10.0
 _WAL_BYTES = 16 * 1024 * 1024
 # The journal may never be larger than its size; eviction begins before.
 _EVICT_AT = 0.9
+# Changes that are counted again at the start are read in portions of this size.
+_COUNT_AT_ONCE = 1_000
 
 
 def run(options: RunOptions) -> int:
@@ -137,7 +139,11 @@ class Exporter:
         self._health = health = Health()
         health.config_last_reload_successful.set(1)
         self._metrics = metrics = ChangeMetrics()
-        metrics.restore(journal.totals())
+        totals, counted = journal.totals()
+        metrics.restore(totals)
+        while rows := journal.after(counted, _COUNT_AT_ONCE):
+            metrics.count(change for _, change in rows)
+            counted = rows[-1][0]
         types = TypeSelection(config.watch.include, config.watch.exclude)
         self._inbox = Inbox()
         self._follower = Follower(
@@ -199,6 +205,8 @@ class Exporter:
         for delivery in self._deliveries:
             delivery.stop()
         await asyncio.gather(*outputs, return_exceptions=True)
+        with suppress(sqlite3.Error):  # then they are counted again
+            self._save_totals()
         for task in failed:
             task.result()
 
@@ -212,12 +220,18 @@ class Exporter:
         self._tracker.epoch = self._journal.epoch
         log.warning("the API server's history went backwards (a restored backup?); listing everything again")
 
+    def _save_totals(self) -> None:
+        self._journal.save_totals(*self._metrics.unsaved())
+        self._metrics.saved()
+
     async def _upkeep(self) -> None:
         """Keep the journal in its bounds and the gauges true."""
         keep, limit = self._config.journal.retention_ns, self._config.journal.size_bytes
         redactions = 0
         while True:
             try:
+                # The totals first: what is evicted cannot be counted again.
+                self._save_totals()
                 evicted = self._journal.evict(keep, int(limit * _EVICT_AT))
             except sqlite3.Error as error:
                 log.warning("the journal cannot be tidied, trying again", error=str(error))
@@ -231,7 +245,7 @@ class Exporter:
             self._health.journal_changes.set(sizes.changes)
             self._health.redactions.inc(self._redactor.count - redactions)
             redactions = self._redactor.count
-            self._journal.drop_totals(self._metrics.expire(time.time()))
+            self._metrics.expire(time.time())
             if sizes.wal > _WAL_BYTES:
                 await asyncio.to_thread(self._journal.checkpoint)
             await asyncio.sleep(0 if evicted.changes else _UPKEEP_SECONDS)

@@ -1,4 +1,4 @@
-"""What one commit writes: filled by the tracker, completed by the metrics, handed to the journal.
+"""What one commit writes: filled by the tracker and the ingest, handed to the journal.
 
 The one mutable value in the flow; it lives from one commit to the next and nobody keeps it.
 """
@@ -26,8 +26,6 @@ class Batch:
         objects: the new last-seen state; None removes the object
         tombstones: of the objects that were deleted
         checkpoints: how far each scope has been followed with this commit; None removes the mark
-        adds: by how much totals grow
-        sets: what totals become
         counted: by how many the objects of each (group, kind, namespace) grow
         removed: (group, kind) of types that are no longer defined
         coalesced: versions that lists are known to have swallowed
@@ -41,8 +39,6 @@ class Batch:
     objects: dict[ObjectKey, Stored | None] = field(default_factory=dict)
     tombstones: dict[ObjectKey, Tombstone] = field(default_factory=dict)
     checkpoints: dict[Scope, Checkpoint | None] = field(default_factory=dict)
-    adds: dict[Series, float] = field(default_factory=dict)
-    sets: dict[Series, float] = field(default_factory=dict)
     counted: dict[tuple[str, str, str], int] = field(default_factory=dict)
     removed: list[tuple[str, str]] = field(default_factory=list)
     coalesced: int = 0

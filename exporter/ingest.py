@@ -21,7 +21,6 @@ from exporter.batch import Batch
 from exporter.changes.observation import Observation
 from exporter.errors import brief
 from exporter.kube.sink import Listed, Progress
-from exporter.metrics.changes import tally
 from exporter.model import Checkpoint, ResourceType, Scope
 from exporter.ticks import next_tick
 from exporter.timestamps import now, to_nanoseconds
@@ -151,8 +150,6 @@ class Ingest:
                 log.warning("internal error, an observation is lost", scope=str(item.scope), error=brief(error))
             if number % _TURN == 0:
                 await asyncio.sleep(0)
-        deltas = tally(batch.changes)
-        batch.adds, batch.sets = deltas.adds, deltas.sets
         return batch
 
     def _take(self, item: Item, batch: Batch) -> None:
@@ -189,11 +186,11 @@ class Ingest:
         self._health.journal_commit.observe(time.perf_counter() - began)
         if failures:
             log.info("the journal can be written again")
-        self._metrics.apply(batch.adds, batch.sets)
+        self._metrics.count(batch.changes)
         for (group, kind, namespace), grown in batch.counted.items():
             self._metrics.objects(group, kind, namespace, grown)
         for group, kind in batch.removed:
-            self._journal.drop_totals(self._metrics.drop_type(group, kind))
+            self._metrics.drop_type(group, kind)
         self._health.objects_forgotten.inc(batch.forgotten)
         self._health.versions_coalesced.inc(batch.coalesced)
         self._health.objects_skipped.labels("unreadable").inc(batch.unreadable)

@@ -17,7 +17,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from exporter import cli
 from exporter.changes.writer import CONTROLLER, GITOPS, HUMAN
 from exporter.config import NOISY, Config, parse
-from exporter.metrics.changes import ChangeMetrics, tally
+from exporter.metrics.changes import ChangeMetrics
 from exporter.metrics.health import Health
 from exporter.model import Change, ChangeType, Event, FieldChange, Writer
 from exporter.otlp import verdict
@@ -243,9 +243,8 @@ def test_the_messages_are_as_told() -> None:
 def metric_families() -> dict[str, tuple[str, set[str]]]:
     """Type and labels of every family by the name that a scrape shows."""
     changes = ChangeMetrics()
-    deltas = tally([CHANGE])
     changes.objects(CHANGE.group, CHANGE.kind, CHANGE.namespace, 1)
-    changes.apply(deltas.adds, deltas.sets)
+    changes.count([CHANGE])
     text = changes.render(openmetrics=False).decode()
     families = {
         name: (kind, set(re.findall(r'(\w+)="', next(re.finditer(rf"^{name}{{(.*)}} ", text, re.MULTILINE))[1])))

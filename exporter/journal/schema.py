@@ -80,6 +80,10 @@ STEPS = (
         PRIMARY KEY (grp, resource)
     ) STRICT, WITHOUT ROWID;
     """,
+    # 3: totals are saved from time to time, with the change up to which they count; so far they counted all.
+    """
+    INSERT INTO meta SELECT 'counted', CAST(coalesce(max(seq), 0) AS TEXT) FROM sqlite_sequence WHERE name = 'changes';
+    """,
 )
 
 

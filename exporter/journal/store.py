@@ -1,9 +1,11 @@
 """The one writer of the journal: everything that must be true together is committed together.
 
-`commit` is one transaction for the changes, the objects' new last-seen state, the checkpoints and the totals of the
-counters. All calls are synchronous and made from the event loop: a commit with `synchronous=NORMAL` never waits for
-the disk, while handing it to a thread would make its many small steps fight the loop for the interpreter lock. What
-does wait for the disk, moving the write-ahead log into the file, is `checkpoint`, and runs in a thread.
+`commit` is one transaction for the changes, the objects' new last-seen state and the checkpoints. The totals of the
+counters follow every few seconds, with the number of the change up to which they count: what comes after it is counted
+again from the changes themselves, so that a commit need not write them. All calls are synchronous and made from the
+event loop: a commit with `synchronous=NORMAL` never waits for the disk, while handing it to a thread would make its
+many small steps fight the loop for the interpreter lock. What does wait for the disk, moving the write-ahead log into
+the file, is `checkpoint`, and runs in a thread.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from exporter.timestamps import now
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from exporter.batch import Batch, Series
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 
 MEMORY = ":memory:"
+# Under this name stands the newest change that the totals count.
+_COUNTED = "counted"
 
 
 class Journal:
@@ -183,14 +187,6 @@ class Journal:
                 "DELETE FROM checkpoints WHERE type = ? AND namespace = ? AND selectors = ?",
                 (self._stream(scope) for scope, mark in batch.checkpoints.items() if mark is None),
             )
-            execute_many(
-                "INSERT INTO totals VALUES (?, ?) ON CONFLICT (series) DO UPDATE SET value = value + excluded.value",
-                ((_series_key(series), value) for series, value in batch.adds.items()),
-            )
-            execute_many(
-                "INSERT OR REPLACE INTO totals VALUES (?, ?)",
-                ((_series_key(series), value) for series, value in batch.sets.items()),
-            )
         if batch.changes:
             self._wake()
 
@@ -292,18 +288,27 @@ class Journal:
             )
         return dropped
 
-    def totals(self) -> dict[Series, float]:
-        """Give the counters' totals and the gauges that live as long as the journal."""
+    def totals(self) -> tuple[dict[Series, float], int]:
+        """Give the totals that were saved last, and the number of the newest change that is counted in them."""
         rows = self._connection.execute("SELECT series, value FROM totals")
-        return {tuple(msgspec.json.decode(series, type=list[str])): value for series, value in rows}
+        totals = {tuple(msgspec.json.decode(series, type=list[str])): value for series, value in rows}
+        return totals, int(self.noted(_COUNTED) or 0)
 
-    def drop_totals(self, series: Iterable[Series]) -> None:
-        """Forget totals whose series are no longer shown."""
-        keys = [(_series_key(one),) for one in series]
-        if not keys:
-            return
+    def save_totals(self, totals: Mapping[Series, float], dropped: Iterable[Series] = ()) -> None:
+        """Write totals that have moved, and forget those that are no longer shown.
+
+        Args:
+            totals: as they are with every change that is committed
+            dropped: their series
+
+        """
         with self._transaction() as execute_many:
-            execute_many("DELETE FROM totals WHERE series = ?", keys)
+            execute_many(
+                "INSERT OR REPLACE INTO totals VALUES (?, ?)",
+                ((_series_key(series), value) for series, value in totals.items()),
+            )
+            execute_many("DELETE FROM totals WHERE series = ?", ((_series_key(series),) for series in dropped))
+            self.note(_COUNTED, str(self.head()))
 
     # -- definitions ------------------------------------------------------------------------------------------
 

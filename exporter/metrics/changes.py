@@ -1,7 +1,7 @@
 """The product's own metrics: how often what changed, who changed specs, how many objects there are.
 
-`tally` is pure and says by how much a batch of changes moves the totals; the journal commits that together with the
-changes. `ChangeMetrics` holds what is shown, as finished lines, so that a scrape only joins them. Must never hold a
+`tally` is pure and says by how much a batch of changes moves the totals. `ChangeMetrics` holds what is shown, as
+finished lines, so that a scrape only joins them, and knows which totals the journal has not got yet. Must never hold a
 label that an object alone can choose (its name): the number of series is bounded by types and namespaces.
 """
 
@@ -159,6 +159,8 @@ class ChangeMetrics:
         self._places: dict[Place, _Held] = {}
         self._empty: set[Place] = set()
         self._pages: dict[bool, bytes] = {}
+        self._moved: set[Series] = set()
+        self._dropped: set[Series] = set()
 
     def restore(self, totals: Mapping[Series, float]) -> None:
         """Take over the totals of a former run. What is no series of these families is left to others."""
@@ -168,15 +170,26 @@ class ChangeMetrics:
                 self._line(tuple(map(label_value, series))).set(float(value))
         self._pages.clear()
 
-    def apply(self, adds: Mapping[Series, float], sets: Mapping[Series, float]) -> None:
-        """Move the totals as a `tally` says; call it after the commit."""
-        for series, growth in adds.items():
+    def count(self, changes: Iterable[Change]) -> None:
+        """Count changes; call it after their commit."""
+        deltas = tally(changes)
+        for series, growth in deltas.adds.items():
             line = self._line(series)
             line.set(line.value + growth)
-        for series, value in sets.items():
-            self._line(series).set(float(value))
-        if adds or sets:
+        for series, value in deltas.sets.items():
+            self._line(series).set(value)
+        self._moved.update(deltas.adds, deltas.sets)
+        if deltas.adds:
             self._pages.clear()
+
+    def unsaved(self) -> tuple[dict[Series, float], set[Series]]:
+        """Give the totals that have moved since `saved` was called last, and the series that went."""
+        return {series: self._lines[series[0]][series].value for series in self._moved}, self._dropped - self._moved
+
+    def saved(self) -> None:
+        """Note that what `unsaved` gives is in the journal."""
+        self._moved.clear()
+        self._dropped.clear()
 
     def objects(self, group: str, kind: str, namespace: str, delta: int) -> None:
         """Note that a type has more, or fewer, objects in a namespace."""
@@ -194,13 +207,13 @@ class ChangeMetrics:
             self._line((OBJECTS, *place)).set(float(held.objects))
             self._pages.clear()
 
-    def drop_type(self, group: str, kind: str) -> list[Series]:
-        """Show a type no longer; give the series that went, so that their totals can be forgotten too."""
+    def drop_type(self, group: str, kind: str) -> None:
+        """Show a type no longer."""
         gone = (label_value(group), label_value(kind))
-        return self._drop([place for place in self._places if place[:2] == gone])
+        self._drop([place for place in self._places if place[:2] == gone])
 
-    def expire(self, now: float) -> list[Series]:
-        """Drop what has held no object for 15 minutes of calls with `now` in seconds; give the series that went.
+    def expire(self, now: float) -> None:
+        """Drop what has held no object for 15 minutes of calls with `now` in seconds.
 
         Call it often: the time begins with the first call that finds a place empty.
         """
@@ -211,7 +224,7 @@ class ChangeMetrics:
                 held.empty_since = now
             elif now - held.empty_since >= EXPIRE_SECONDS:
                 past.append(place)
-        return self._drop(past)
+        self._drop(past)
 
     def render(self, *, openmetrics: bool) -> bytes:
         """Give the families as text (0.0.4, or OpenMetrics without its end mark), in a stable order."""
@@ -259,7 +272,7 @@ class ChangeMetrics:
                 self._make((family, *place, *values), held)
         return held
 
-    def _drop(self, places: list[Place]) -> list[Series]:
+    def _drop(self, places: list[Place]) -> None:
         gone: list[Series] = []
         for place in places:
             gone.extend(self._places.pop(place).series)
@@ -270,4 +283,5 @@ class ChangeMetrics:
             self._order[name] = [series for series in self._order[name] if series in self._lines[name]]
         if gone:
             self._pages.clear()
-        return sorted(gone)
+        self._moved.difference_update(gone)
+        self._dropped.update(gone)

@@ -115,20 +115,21 @@ def test_everything_of_a_batch_is_there_after_reopening(tmp_path: Path) -> None:
             objects={KEY: Stored("uid-1", "2", b"state")},
             tombstones={KEY: Tombstone("uid-0", at("09:00:00"))},
             checkpoints={SCOPE: mark},
-            adds={("f", "a"): 2.0},
-            sets={("g",): 5.0},
         )
     )
-    journal.commit(Batch(adds={("f", "a"): 1.0}, sets={("g",): 6.0}))
+    journal.save_totals({("f", "a"): 2.0, ("g",): 5.0, ("h",): 1.0})
+    journal.commit(Batch(changes=[change(3)]))
+    journal.save_totals({("f", "a"): 3.0}, dropped=[("h",)])
+    journal.commit(Batch(changes=[change(4)]))
     journal.close()
     journal = opened(tmp_path)
 
     assert journal.id == identity
-    assert journal.after(0, 10) == [(1, change(1)), (2, change(2))]
+    assert journal.after(0, 10) == [(number, change(number)) for number in (1, 2, 3, 4)]
     assert journal.object(KEY) == Stored("uid-1", "2", b"state")
     assert journal.tombstone(KEY) == Tombstone("uid-0", at("09:00:00"))
     assert (journal.checkpoint_of(SCOPE), journal.scopes()) == (mark, [("Widget", SCOPE)])
-    assert journal.totals() == {("f", "a"): 3.0, ("g",): 6.0}
+    assert journal.totals() == ({("f", "a"): 3.0, ("g",): 5.0}, 3)
     assert journal.counts() == {("example.com", "Widget", "team-a"): 1}
     journal.close()
 
@@ -169,7 +170,7 @@ async def test_waiting_ends_with_the_commit() -> None:
     journal = opened()
     waiter = asyncio.create_task(journal.wait(0))
     await asyncio.sleep(0)
-    journal.commit(Batch(adds={("f",): 1.0}))
+    journal.commit(Batch(objects={KEY: Stored("u", "1", b"")}))
     await asyncio.sleep(0)
     assert not waiter.done()
     journal.commit(Batch(changes=[change(1)]))
@@ -262,7 +263,7 @@ def test_a_journal_of_the_first_schema_is_brought_forward(tmp_path: Path) -> Non
 
     assert [(number, one.name) for number, one in journal.after(0, 10)] == [(1, "web"), (2, "web")]
     assert journal.object(KEY) == Stored("uid-1", "2", b"state")
-    assert (journal.cursor("otlp"), journal.totals()) == (1, {("f", "a"): 2.0})
+    assert (journal.cursor("otlp"), journal.totals()) == (1, ({("f", "a"): 2.0}, 2))
     journal.define("example.com", "widgets", "u", "h")
     journal.advance("otlp", 2, buried=[(2, "refused")])
     assert journal.definitions() == {("example.com", "widgets"): ("u", "h")}

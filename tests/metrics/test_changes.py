@@ -63,6 +63,13 @@ def series_of(place: tuple[str, str, str]) -> list[Series]:
     )
 
 
+def expired(metrics: ChangeMetrics, now: float) -> list[Series]:
+    """Let time go by and give the series that went."""
+    metrics.saved()
+    metrics.expire(now)
+    return sorted(metrics.unsaved()[1])
+
+
 # -- tally ----------------------------------------------------------------------------------------------------
 
 
@@ -126,8 +133,7 @@ def test_nothing_is_shown_of_a_type_without_objects() -> None:
 def test_a_change_without_objects_shows_no_objects() -> None:
     """What was made and deleted within one batch has counters, but never had a number of objects."""
     metrics = ChangeMetrics()
-    deltas = tally([a_change(event="added", change="created"), a_change(event="deleted", change="deleted")])
-    metrics.apply(deltas.adds, deltas.sets)
+    metrics.count([a_change(event="added", change="created"), a_change(event="deleted", change="deleted")])
     metrics.objects(*WIDGETS, 0)
     assert lines(metrics, OBJECTS) == []
 
@@ -159,8 +165,7 @@ def test_all_combinations_are_there_from_the_first_object() -> None:
 def test_a_place_is_known_by_a_change_before_its_object() -> None:
     """The change of a batch is applied before its objects are counted; nothing is lost or doubled by that."""
     metrics = ChangeMetrics()
-    deltas = tally([a_change(event="added", change="created")])
-    metrics.apply(deltas.adds, deltas.sets)
+    metrics.count([a_change(event="added", change="created")])
     metrics.objects(*WIDGETS, 1)
     assert len(COMBINATIONS) == len(lines(metrics, CHANGES))
     assert [line[-1] for line in lines(metrics, CHANGES) if 'change="created"' in line] == ["1"]
@@ -169,11 +174,40 @@ def test_a_place_is_known_by_a_change_before_its_object() -> None:
 def test_totals_go_on_after_a_restart() -> None:
     """What the journal kept is what the next changes are added to."""
     metrics = ChangeMetrics()
-    deltas = tally([a_change(observed=LATE)])
     metrics.restore({(CHANGES, *WIDGETS, "modified", "spec"): 41.0, (LAST_CHANGE, *WIDGETS, "spec"): EARLY_SECONDS})
-    metrics.apply(deltas.adds, deltas.sets)
+    metrics.count([a_change(observed=LATE)])
     assert [line.split()[-1] for line in lines(metrics, CHANGES) if 'change="spec"' in line] == ["42"]
     assert [str(LATE_SECONDS)] == [line.split()[-1] for line in lines(metrics, LAST_CHANGE)]
+
+
+def test_what_has_not_moved_is_not_saved() -> None:
+    """Zeros, gauges, restored totals, and what was saved already are left alone."""
+    metrics = ChangeMetrics()
+    metrics.objects(*WIDGETS, 1)
+    metrics.restore({(CHANGES, *WIDGETS, "modified", "spec"): 41.0})
+    assert metrics.unsaved() == ({}, set())
+    metrics.count([a_change()])
+    metrics.saved()
+    assert metrics.unsaved() == ({}, set())
+
+
+def test_what_has_moved_is_saved_as_it_stands() -> None:
+    """Each total that a change moved is given as a whole; one that went is named, unless it came back."""
+    metrics = ChangeMetrics()
+    spec = (CHANGES, *WIDGETS, "modified", "spec")
+    metrics.restore({spec: 41.0})
+    metrics.count([a_change(observed=LATE)])
+    assert metrics.unsaved()[0] == {
+        spec: 42.0,
+        (SPEC_CHANGES, *WIDGETS, "unknown"): 1.0,
+        (LAST_CHANGE, *WIDGETS, "spec"): LATE_SECONDS,
+    }
+    metrics.drop_type("example.com", "Widget")
+    assert metrics.unsaved()[0] == {}
+    assert spec in metrics.unsaved()[1]
+    metrics.count([a_change(observed=LATE)])
+    assert metrics.unsaved()[0][spec] == 1.0
+    assert spec not in metrics.unsaved()[1]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +233,7 @@ def test_a_place_with_objects_never_expires() -> None:
     """Time alone removes nothing."""
     metrics = ChangeMetrics()
     metrics.objects(*WIDGETS, 1)
-    assert [metrics.expire(now) for now in (0.0, 1e9)] == [[], []]
+    assert [expired(metrics, now) for now in (0.0, 1e9)] == [[], []]
 
 
 def test_an_empty_place_expires_after_15_minutes() -> None:
@@ -208,7 +242,7 @@ def test_an_empty_place_expires_after_15_minutes() -> None:
     before = metrics.render(openmetrics=False)
     metrics.objects(*WIDGETS, 1)
     metrics.objects(*WIDGETS, -1)
-    assert [[], [], series_of(WIDGETS), []] == [metrics.expire(now) for now in (100.0, 999.9, 1000.0, 1000.1)]
+    assert [[], [], series_of(WIDGETS), []] == [expired(metrics, now) for now in (100.0, 999.9, 1000.0, 1000.1)]
     assert before == metrics.render(openmetrics=False)
 
 
@@ -217,10 +251,10 @@ def test_an_object_in_between_begins_the_time_again() -> None:
     metrics = ChangeMetrics()
     metrics.objects(*WIDGETS, 1)
     metrics.objects(*WIDGETS, -1)
-    assert metrics.expire(0.0) == []
+    assert expired(metrics, 0.0) == []
     metrics.objects(*WIDGETS, 1)
     metrics.objects(*WIDGETS, -1)
-    assert [[], series_of(WIDGETS)] == [metrics.expire(now) for now in (900.0, 1800.0)]
+    assert [[], series_of(WIDGETS)] == [expired(metrics, now) for now in (900.0, 1800.0)]
 
 
 def test_a_clock_that_is_set_back_only_delays() -> None:
@@ -228,7 +262,7 @@ def test_a_clock_that_is_set_back_only_delays() -> None:
     metrics = ChangeMetrics()
     metrics.objects(*WIDGETS, 1)
     metrics.objects(*WIDGETS, -1)
-    assert [[], [], series_of(WIDGETS)] == [metrics.expire(now) for now in (10_000.0, 50.0, 950.0)]
+    assert [[], [], series_of(WIDGETS)] == [expired(metrics, now) for now in (10_000.0, 50.0, 950.0)]
 
 
 def test_a_total_of_a_former_run_expires_too() -> None:
@@ -236,7 +270,7 @@ def test_a_total_of_a_former_run_expires_too() -> None:
     metrics = ChangeMetrics()
     metrics.restore({(CHANGES, *WIDGETS, "deleted", "deleted"): 3.0})
     metrics.expire(0.0)
-    assert (CHANGES, *WIDGETS, "deleted", "deleted") in metrics.expire(900.0)
+    assert (CHANGES, *WIDGETS, "deleted", "deleted") in expired(metrics, 900.0)
 
 
 def test_a_dropped_type_takes_nothing_else_with_it() -> None:
@@ -248,8 +282,8 @@ def test_a_dropped_type_takes_nothing_else_with_it() -> None:
     only_gadgets = metrics.render(openmetrics=False)
     metrics.objects(*WIDGETS, 1)
     metrics.objects(*tests, 1)
-    assert sorted(series_of(WIDGETS) + series_of(tests)) == metrics.drop_type("example.com", "Widget")
-    assert metrics.drop_type("example.com", "Widget") == []
+    metrics.drop_type("example.com", "Widget")
+    assert set(series_of(WIDGETS) + series_of(tests)) == metrics.unsaved()[1]
     assert only_gadgets == metrics.render(openmetrics=False)
 
 
