@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec.structs import replace
 
-from exporter.changes.observation import Head, Observation, read_head, read_object
+from exporter.changes.observation import Head, Observation, read_head
+from exporter.changes.version import read_object
 from exporter.errors import ApiError, ClusterError, brief
 from exporter.kube.collection import Collection
 from exporter.kube.reflector import Reflector
@@ -202,4 +203,4 @@ class Stream:
 
 
 def _created(raw: bytes) -> str:
-    return str(read_object(raw).get("metadata", {}).get("creationTimestamp", ""))
+    return str(read_object(raw)[0].get("metadata", {}).get("creationTimestamp", ""))

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct
 
+from exporter.changes.version import moved
 from exporter.timestamps import normalise
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from exporter.changes.version import Version
     from exporter.model import ChangeType, FieldChange
 
 
@@ -37,45 +39,60 @@ _STANDING_ALONE = frozenset({"ticks", "iterations", "attempts", "retries", "sequ
                              "heartbeats", "polls", "probes", "syncs", "reconciles", "checks", "loops"})  # fmt: skip
 
 
-def content(obj: dict[str, Any]) -> dict[str, Any]:
-    """Give what an object declares or holds: everything outside metadata and status."""
-    return {key: item for key, item in obj.items() if key not in _NOT_CONTENT}
-
-
-def metadata(obj: dict[str, Any]) -> dict[str, Any]:
-    """Give the metadata that clients set: labels, annotations, finalizers, owners, deletion."""
-    return {key: item for key, item in obj.get("metadata", {}).items() if key not in SERVER_METADATA}
-
-
 class Sections(Struct, frozen=True):
-    """Two versions of an object, taken apart into what is compared on its own; (old, new) of each."""
+    """Two versions of an object, taken apart into what is compared on its own; (old, new) of each.
+
+    Args:
+        content: what it declares or holds: everything outside metadata and status, as far as its bytes moved
+        metadata: all of it
+        status: both UNSET where not even its bytes moved
+
+    """
 
     content: tuple[dict[str, Any], dict[str, Any]]
     metadata: tuple[dict[str, Any], dict[str, Any]]
     status: tuple[Any, Any]
 
+    @property
+    def client_metadata(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What clients set of the metadata: labels, annotations, finalizers, owners, deletion."""
+        old, new = self.metadata
+        return (
+            {key: item for key, item in old.items() if key not in SERVER_METADATA},
+            {key: item for key, item in new.items() if key not in SERVER_METADATA},
+        )
 
-def take_apart(old: dict[str, Any], new: dict[str, Any]) -> Sections:
+
+def take_apart(old: Version, new: Version) -> Sections:
     """Take two versions apart."""
+    names = moved(old, new)
+    content = [name for name in names if name not in _NOT_CONTENT]
     return Sections(
-        (content(old), content(new)),
-        (metadata(old), metadata(new)),
-        (old.get("status", UNSET), new.get("status", UNSET)),
+        (_values(old, content), _values(new, content)),
+        (old.metadata, new.metadata),
+        (_status(old), _status(new)) if "status" in names else (UNSET, UNSET),
     )
 
 
-def classify(  # noqa: PLR0911 - one return for each word
-    old: dict[str, Any], new: dict[str, Any], sections: Sections
-) -> ChangeType:
+def _values(version: Version, names: Iterable[str]) -> dict[str, Any]:
+    return {name: version.value(name) for name in names if name in version.fields}
+
+
+def _status(version: Version) -> Any:  # noqa: ANN401 - any JSON
+    return version.value("status") if "status" in version.fields else UNSET
+
+
+def classify(sections: Sections) -> ChangeType:  # noqa: PLR0911 - one return for each word
     """Say what moved between two versions of the same object that was there before and still is."""
-    was, now = old.get("metadata", {}), new.get("metadata", {})
+    was, now = sections.metadata
     if "deletionTimestamp" in now and "deletionTimestamp" not in was:
         return "deleting"
     if sections.content[0] != sections.content[1]:
         return "schema" if "generation" in now and was.get("generation") == now["generation"] else "spec"
     if "generation" in was and "generation" in now and was["generation"] != now["generation"]:
         return "spec"  # content that is not there to be compared: only metadata is read of the type
-    if sections.metadata[0] != sections.metadata[1]:
+    old, new = sections.client_metadata
+    if old != new:
         return "metadata"
     if sections.status[0] != sections.status[1]:
         return "status"

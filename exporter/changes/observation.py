@@ -6,12 +6,9 @@ recognised by its resourceVersion and never decoded any further.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any, Literal
 
 import msgspec
-from isal import isal_zlib
 from msgspec import Struct
 
 from exporter.model import Event, ObjectKey, ResourceType, Scope
@@ -101,66 +98,3 @@ def read_bookmark(raw: bytes) -> tuple[str, bool]:
     """
     metadata = _bookmark_decoder.decode(raw).metadata
     return metadata.resource_version, (metadata.annotations or {}).get("k8s.io/initial-events-end") == "true"
-
-
-def read_object(raw: bytes) -> dict[str, Any]:
-    """Decode an object as a whole.
-
-    What a strict decoder refuses and a server may still send (lone surrogates, NaN, huge numbers) is read leniently
-    and made harmless.
-
-    Raises:
-        ValueError: it is no JSON object
-        RecursionError: it is nested too deeply
-
-    """
-    try:
-        obj = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
-        text = json.dumps(json.loads(raw, parse_constant=str, parse_int=_bounded_int))
-        obj = json.loads(text.encode("ascii").decode("ascii"), object_pairs_hook=_harmless)
-    if not isinstance(obj, dict):
-        msg = "not an object"
-        raise ValueError(msg)  # noqa: TRY004 - callers treat every unreadable object alike
-    return obj
-
-
-def pack(raw: bytes) -> bytes:
-    """Compress an object's JSON for the journal (zlib format, RFC 1950)."""
-    # Level 0 is isal's fastest, not "stored": a third of the time of level 1 for three tenths more bytes.
-    packed: bytes = isal_zlib.compress(raw, 0)
-    return packed
-
-
-def unpack(state: bytes) -> dict[str, Any]:
-    """Decode what was packed."""
-    obj: dict[str, Any] = msgspec.json.decode(isal_zlib.decompress(state))
-    return obj
-
-
-def opaque(raw: bytes, head: Head) -> dict[str, Any]:
-    """Stand in for an object that cannot be decoded: its identity, and a hash by which a change of it is seen."""
-    metadata = {"name": head.name, "uid": head.uid, "resourceVersion": head.resource_version}
-    if head.namespace:
-        metadata["namespace"] = head.namespace
-    return {"metadata": metadata, "unreadable": hashlib.sha256(raw).hexdigest()}
-
-
-def _bounded_int(text: str) -> int | float | str:
-    if len(text) < 20:  # noqa: PLR2004 - more digits do not fit 64 bits, which is all that msgspec writes
-        number = int(text)
-        if -(2**63) <= number < 2**64:
-            return number
-    return text
-
-
-def _harmless(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {_clean(key): _clean(value) for key, value in pairs}
-
-
-def _clean(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode() if not value.isascii() else value
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    return value

@@ -150,14 +150,16 @@ class Redactor:
 
         """
         self._declared = passwords
-        patterns = self._patterns + passwords
-        if secret:
-            patterns += _SECRET_PATTERNS
+        patterns = self.names(secret=secret, passwords=passwords)
         if not patterns and _MAY_HOLD_ANY.search(raw) is None:
             return obj
         shapes = _MAY_HOLD_SHAPE.search(raw) is not None
         redacted: dict[str, Any] = self._mapping(obj, patterns, shapes=shapes)
         return redacted
+
+    def names(self, *, secret: bool, passwords: tuple[Pattern, ...]) -> tuple[Pattern, ...]:
+        """Give the patterns of the fields that are secret by their place; arguments as for `redact`."""
+        return self._patterns + passwords + (_SECRET_PATTERNS if secret else ())
 
     def _mapping(self, value: dict[str, Any], patterns: tuple[Pattern, ...], *, shapes: bool) -> dict[str, Any]:
         copy: dict[str, Any] | None = None
@@ -221,7 +223,7 @@ class Redactor:
         if not isinstance(obj, dict):
             return self._marker(value)
         secret = obj.get("kind") == "Secret" and obj.get("apiVersion") == "v1"
-        patterns = self._patterns + self._declared + (_SECRET_PATTERNS if secret else ())
+        patterns = self.names(secret=secret, passwords=self._declared)
         redacted = self._mapping(obj, patterns, shapes=True)
         return value if redacted is obj else msgspec.json.encode(redacted).decode()
 
@@ -246,6 +248,12 @@ class Redactor:
         self.count += 1
         digest = hmac.new(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
         return f"{_FENCE}redacted:{digest[:16]}{_FENCE}"
+
+
+def may_hold_secret(fields: Iterable[tuple[str, msgspec.Raw]]) -> bool:
+    """Tell cheaply whether top-level fields may hold a secret, by their names, the keys in them, or a shape."""
+    text = b"\n".join([part for name, raw in fields for part in (name.encode(), raw)])
+    return _MAY_HOLD_ANY.search(text) is not None
 
 
 def redact_text(text: str) -> str:

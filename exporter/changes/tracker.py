@@ -15,9 +15,10 @@ from msgspec import UNSET, Struct
 
 from exporter.changes.classify import Sections, classify, is_heartbeat, take_apart
 from exporter.changes.diff import Diff
-from exporter.changes.observation import opaque, pack, read_object, unpack
 from exporter.changes.pointer import matches
+from exporter.changes.reading import Clean, read_version
 from exporter.changes.redact import mask
+from exporter.changes.version import opaque, unpack
 from exporter.changes.writer import find_writer
 from exporter.model import UNRESOLVED, Change, Stored, Tombstone, change_id
 from exporter.timestamps import normalise, to_nanoseconds
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
 
 
 RECREATED_WITHIN = 600_000_000_000
-_PATHS = ("", "/metadata", "/status")
-# Objects that changed last are likely to change next: so many are kept decoded, about 10 KiB each.
+# Objects that changed last are likely to change next: so many are kept unpacked.
 _RECENT = 1024
+_NOTHING: dict[str, Any] = {}
 
 
 class Schema(Struct, frozen=True):
@@ -85,7 +86,7 @@ class Tracker:
         self._buried = buried
         self._schema = schema
         self._ignore = ignore
-        self._recent: dict[ObjectKey, tuple[Stored, dict[str, Any]]] = {}
+        self._recent: dict[ObjectKey, tuple[Stored, Clean]] = {}
 
     def observe(self, seen: Observation, batch: Batch) -> None:
         """Take in one object as a watch or a list showed it; what follows from it goes into the batch."""
@@ -95,7 +96,8 @@ class Tracker:
         if seen.mode == "refresh":
             if old is not None and old.resource_version == seen.head.resource_version:
                 self._recent.pop(key, None)
-                batch.objects[key] = Stored(old.uid, old.resource_version, self._read(seen, batch)[1])
+                state = self._read(seen, batch).version.pack()
+                batch.objects[key] = Stored(old.uid, old.resource_version, state)
         elif seen.event == "deleted":
             if old is not None:
                 self._delete(seen, key, old, batch)
@@ -145,12 +147,12 @@ class Tracker:
     # -- the four things that can happen ----------------------------------------------------------------------
 
     def _create(self, seen: Observation, key: ObjectKey, batch: Batch) -> None:
-        obj, state = self._read(seen, batch)
-        stored = batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, state)
+        read = self._read(seen, batch)
+        stored = batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, read.version.pack())
         batch.count(seen.type, key.namespace, 1)
         if seen.mode == "baseline":
             return
-        self._remember(key, stored, obj)
+        self._remember(key, stored, read)
         stone = batch.tombstones.get(key) or self._buried(key)
         back = (
             stone is not None
@@ -158,40 +160,42 @@ class Tracker:
             and to_nanoseconds(seen.observed) - to_nanoseconds(stone.at) <= RECREATED_WITHIN
         )
         change: ChangeType = "recreated" if back else "created"
-        meta = obj.get("metadata", {})
+        meta = read.version.metadata
         created = str(meta.get("creationTimestamp", ""))
-        writer, _ = find_writer(self._writers, (), _entries(obj), change=change, created=created)
+        writer, _ = find_writer(self._writers, (), _entries(meta), change=change, created=created)
         batch.changes.append(
             self._change(
                 seen.type, key, seen.head.uid, "added", change, seen.observed, writer,
-                obj=obj, happened=created, gap=seen.mode == "catch_up",
+                meta=meta, happened=created, gap=seen.mode == "catch_up",
             )
         )  # fmt: skip
 
     def _modify(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch) -> None:
-        obj, state = self._read(seen, batch)
-        recent = self._recent.pop(key, None)
-        stored = batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, state)
+        recent, before = self._recent.pop(key, (None, None))
+        if recent is not old:
+            before = None
+        read = self._read(seen, batch, before)
+        stored = batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, read.version.pack())
         if seen.mode == "baseline":
             return
-        was = recent[1] if recent is not None and recent[0] is old else unpack(old.state)
-        self._remember(key, stored, obj)
-        sections = take_apart(was, obj)
-        change = classify(was, obj, sections)
+        self._remember(key, stored, read)
+        sections = take_apart(unpack(old.state) if before is None else before.version, read.version)
+        change = classify(sections)
         fields, truncated = self._fields(seen.type, sections)
         batch.truncated += truncated
-        writer, time = find_writer(self._writers, _entries(was), _entries(obj), change=change, fields=fields)
+        was, meta = sections.metadata
+        writer, time = find_writer(self._writers, _entries(was), _entries(meta), change=change, fields=fields)
         if seen.mode == "catch_up":
-            batch.coalesced += _swallowed(was, obj)
+            batch.coalesced += _swallowed(was, meta)
         heartbeat = bool(fields) and (
             (change == "status" and is_heartbeat(fields))
             or (bool(self._ignore) and all(matches(self._ignore, one.path) for one in fields))
         )
-        happened = obj["metadata"].get("deletionTimestamp", "") if change == "deleting" else time
+        happened = meta.get("deletionTimestamp", "") if change == "deleting" else time
         batch.changes.append(
             self._change(
                 seen.type, key, seen.head.uid, "modified", change, seen.observed, writer,
-                obj=obj, happened=happened, fields=fields, truncated=truncated, heartbeat=heartbeat,
+                meta=meta, happened=happened, fields=fields, truncated=truncated, heartbeat=heartbeat,
                 gap=seen.mode == "catch_up",
             )
         )  # fmt: skip
@@ -202,9 +206,9 @@ class Tracker:
         if seen.mode == "left":
             batch.forgotten += 1
             return
-        obj = unpack(old.state)
+        meta = unpack(old.state).metadata
         batch.tombstones[key] = Tombstone(old.uid, seen.observed)
-        change = self._change(seen.type, key, old.uid, "deleted", "deleted", seen.observed, UNRESOLVED, obj=obj)
+        change = self._change(seen.type, key, old.uid, "deleted", "deleted", seen.observed, UNRESOLVED, meta=meta)
         batch.changes.append(msgspec.structs.replace(change, resource_version=seen.head.resource_version))
 
     def _delete_unseen(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch) -> None:
@@ -226,11 +230,11 @@ class Tracker:
         recent = self._recent.get(key)
         return recent[0] if recent is not None else self._stored(key)
 
-    def _remember(self, key: ObjectKey, stored: Stored, obj: dict[str, Any]) -> None:
-        """Keep a version decoded, in place of the one that was longest not touched."""
+    def _remember(self, key: ObjectKey, stored: Stored, read: Clean) -> None:
+        """Keep a version at hand, in place of the one that was longest not touched."""
         if len(self._recent) >= _RECENT:
             del self._recent[next(iter(self._recent))]
-        self._recent[key] = (stored, obj)
+        self._recent[key] = (stored, read)
 
     def _forget(self, key: ObjectKey, batch: Batch) -> None:
         """Let an object go."""
@@ -241,25 +245,20 @@ class Tracker:
         stone = batch.tombstones.get(key) or self._buried(key)
         return stone is not None and stone.uid == uid
 
-    def _read(self, seen: Observation, batch: Batch) -> tuple[dict[str, Any], bytes]:
-        """Decode an object and take its secrets out; give it, and its packed state."""
+    def _read(self, seen: Observation, batch: Batch, before: Clean | None = None) -> Clean:
         secret = not seen.type.group and seen.type.kind == "Secret"
         passwords = self._schema(seen.type).passwords
         try:
-            obj = read_object(seen.raw)
-            redacted = self._redactor.redact(obj, seen.raw, secret=secret, passwords=passwords)
-            raw = seen.raw if redacted is obj else msgspec.json.encode(redacted)
-            return redacted, pack(raw)
+            return read_version(self._redactor, seen.raw, secret=secret, passwords=passwords, before=before)
         except (ValueError, RecursionError, TypeError):
             batch.unreadable += 1
-            redacted = opaque(seen.raw, seen.head)
-            return redacted, pack(msgspec.json.encode(redacted))
+            return Clean(opaque(seen.raw, seen.head), untouched=False)
 
     def _fields(self, resource_type: ResourceType, sections: Sections) -> tuple[tuple[FieldChange, ...], bool]:
         diff = Diff(self._schema(resource_type).list_keys)
         for (was, now), path in (
             (sections.content, ""),
-            (sections.metadata, "/metadata"),
+            (sections.client_metadata, "/metadata"),
             (sections.status, "/status"),
         ):
             if was != now:
@@ -276,14 +275,13 @@ class Tracker:
         observed: Timestamp,
         writer: Writer,
         *,
-        obj: Mapping[str, Any] | None = None,
+        meta: Mapping[str, Any] = _NOTHING,
         happened: str = "",
         fields: Sequence[FieldChange] = (),
         truncated: bool = False,
         heartbeat: bool = False,
         gap: bool = False,
     ) -> Change:
-        meta = obj.get("metadata", {}) if obj else {}
         version = str(meta.get("resourceVersion", ""))
         generation = meta.get("generation")
         return Change(
@@ -308,14 +306,14 @@ class Tracker:
         )
 
 
-def _entries(obj: dict[str, Any]) -> list[dict[str, Any]]:
-    entries = obj.get("metadata", {}).get("managedFields")
+def _entries(meta: dict[str, Any]) -> list[dict[str, Any]]:
+    entries = meta.get("managedFields")
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
-def _swallowed(was: dict[str, Any], obj: dict[str, Any]) -> int:
+def _swallowed(was: dict[str, Any], now: dict[str, Any]) -> int:
     """Count the versions that a list must have swallowed between two that we have: a lower bound, by generation."""
-    before, after = was.get("metadata", {}).get("generation"), obj.get("metadata", {}).get("generation")
+    before, after = was.get("generation"), now.get("generation")
     if not isinstance(before, int) or not isinstance(after, int):
         return 0
     return max(0, after - before - 1)

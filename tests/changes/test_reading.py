@@ -1,0 +1,107 @@
+"""A version is read without its secrets, and looking only at what is new in it changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.changes.pointer import compile_patterns
+from exporter.changes.reading import Clean, read_version
+from exporter.changes.redact import MASK, Redactor, mask
+from tests.changes.objects import World, seen, widget
+from tests.secrets import BY_SHAPE
+
+
+TOKEN = BY_SHAPE["github"]
+NAMES = st.sampled_from(["metadata", "spec", "status", "token", "data", "rules"])
+LEAVES = st.sampled_from(["", "plain", TOKEN, 1, None, True])
+KEYS = st.sampled_from(["a", "password", "secretName", "list"])
+VALUES = st.recursive(LEAVES, lambda inner: st.dictionaries(KEYS, inner) | st.lists(inner, max_size=3), max_leaves=8)
+OBJECTS = st.dictionaries(NAMES, VALUES)
+KEY = b"k" * 32
+
+
+def read(obj: dict[str, Any], redactor: Redactor, before: Clean | None = None, **options: Any) -> Clean:
+    """Read an object as it would come from a server."""
+    return read_version(redactor, msgspec.json.encode(obj), before=before, **options)
+
+
+@pytest.mark.parametrize("raw", [b"", b"[1]", b'"text"', b"{", b'{"a":1}x', b"nul"])
+@pytest.mark.parametrize("again", [False, True])
+def test_what_is_no_object_is_refused(raw: bytes, *, again: bool) -> None:
+    """Whether or not there was a version before."""
+    redactor = Redactor(KEY)
+    before = read({"a": 1}, redactor) if again else None
+    with pytest.raises(ValueError, match=r"\w"):
+        read_version(redactor, raw, before=before)
+
+
+@pytest.mark.parametrize("text", [rb'"\ud800"', b"NaN", b"1e999", b"-Infinity", b"1" * 400, b'"\xc3\xa9"'])
+def test_what_only_a_lenient_decoder_reads_can_be_read_again(text: bytes) -> None:
+    """Half characters and numbers out of range are made harmless, in a first version and in a later one."""
+    redactor = Redactor(KEY)
+    raw = b'{"metadata":{},"spec":{"a":%b}}' % text
+    for before in (None, read({"metadata": {}, "spec": {}}, redactor)):
+        version = read_version(redactor, raw, before=before).version
+        assert msgspec.json.decode(version.raw)["spec"] == version.value("spec")
+
+
+def test_a_secret_under_a_top_level_name_is_found_in_a_later_version() -> None:
+    """The name of a field counts, though only the field itself is new."""
+    redactor = Redactor(KEY)
+    before = read({"metadata": {}, "token": ""}, redactor)
+
+    assert before.untouched
+    assert mask(read({"metadata": {}, "token": "hush"}, redactor, before).version.value("token")) == MASK
+
+
+def test_a_field_that_becomes_a_password_is_taken_out_though_it_did_not_move() -> None:
+    """What the schema declares is looked for in all of a version, whatever the one before it held."""
+    redactor = Redactor(KEY)
+    before = read({"metadata": {}, "spec": {"declared": "hush"}}, redactor)
+    later = read(
+        {"metadata": {"a": 1}, "spec": {"declared": "hush"}}, redactor, before,
+        passwords=compile_patterns(["/spec/declared"]),
+    )  # fmt: skip
+
+    assert b"hush" not in later.version.raw
+
+
+@given(old=OBJECTS, new=OBJECTS, secret=st.booleans(), pointers=st.sampled_from([(), ("/spec/a",), ("/**/list",)]))
+def test_reading_after_a_version_gives_what_reading_alone_gives(
+    old: dict[str, Any], new: dict[str, Any], pointers: tuple[str, ...], *, secret: bool
+) -> None:
+    """What is skipped because it did not move would have been left as it is."""
+    redactor = Redactor(KEY, pointers)
+    alone = read(new, redactor, secret=secret)
+    after = read(new, redactor, read(old, redactor, secret=secret), secret=secret)
+
+    assert after.version.raw == alone.version.raw
+    assert {name: after.version.value(name) for name in new} == msgspec.json.decode(alone.version.raw)
+    assert TOKEN not in after.version.raw.decode()
+
+
+@given(old=OBJECTS, new=OBJECTS)
+def test_a_change_is_the_same_from_memory_and_from_the_journal(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Whether the version before is still at hand or was unpacked from the journal cannot be seen."""
+    told = []
+    for forget in (False, True):
+        world = World()
+        world.take(seen(widget(1, **_fields(old)), "added"))
+        if forget:
+            world.tracker._recent.clear()
+        told.append([_without_time(change) for change in world.take(seen(widget(2, **_fields(new))))])
+
+    assert told[0] == told[1]
+
+
+def _fields(obj: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in obj.items() if name != "metadata"}
+
+
+def _without_time(change: Any) -> Any:
+    return msgspec.structs.replace(change, observed="")
