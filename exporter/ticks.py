@@ -10,7 +10,7 @@ import asyncio
 
 
 # Seconds between two ticks.
-PERIOD = 0.1
+PERIOD = 0.2
 
 
 async def next_tick(later: float = 0.0) -> None:

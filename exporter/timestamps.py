@@ -29,6 +29,7 @@ def from_nanoseconds(nanoseconds: int) -> Timestamp:
     return Timestamp(f"{_second(seconds)}.{rest // 1000:06d}Z")
 
 
+@lru_cache(maxsize=1024)
 def to_nanoseconds(timestamp: Timestamp) -> int:
     """Turn a timestamp into nanoseconds since the Unix epoch."""
     return (datetime.fromisoformat(timestamp) - _EPOCH) // _MICROSECOND * 1000
@@ -44,6 +45,12 @@ def normalise(text: object) -> Timestamp | None:
     # Most texts that are asked about are no time: those are told apart without an exception.
     if not isinstance(text, str) or text[4:5] != "-" or text[10:11] not in ("T", "t", " "):
         return None
+    return _normalised(text)
+
+
+# Much happens within one second, and the server's times are of whole ones.
+@lru_cache(maxsize=1024)
+def _normalised(text: str) -> Timestamp | None:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct
 
-from exporter.changes.version import moved
 from exporter.timestamps import normalise
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exporter.changes.version import Version
+    from exporter.changes.version import Fields, Version
     from exporter.model import ChangeType, FieldChange
 
 
@@ -40,11 +39,11 @@ _STANDING_ALONE = frozenset({"ticks", "iterations", "attempts", "retries", "sequ
 
 
 class Sections(Struct, frozen=True):
-    """Two versions of an object, taken apart into what is compared on its own; (old, new) of each.
+    """What of an object moved from one version to the next, as far as its bytes did, in parts; (old, new) of each.
 
     Args:
-        content: what it declares or holds: everything outside metadata and status, as far as its bytes moved
-        metadata: all of it
+        content: what it declares or holds: everything outside metadata and status
+        metadata: what clients set of it: labels, annotations, finalizers, owners, deletion
         status: both UNSET where not even its bytes moved
 
     """
@@ -53,50 +52,40 @@ class Sections(Struct, frozen=True):
     metadata: tuple[dict[str, Any], dict[str, Any]]
     status: tuple[Any, Any]
 
-    @property
-    def client_metadata(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What clients set of the metadata: labels, annotations, finalizers, owners, deletion."""
-        old, new = self.metadata
-        return (
-            {key: item for key, item in old.items() if key not in SERVER_METADATA},
-            {key: item for key, item in new.items() if key not in SERVER_METADATA},
-        )
-
 
 def take_apart(old: Version, new: Version) -> Sections:
     """Take two versions apart."""
-    names = moved(old, new)
-    content = [name for name in names if name not in _NOT_CONTENT]
+    moved = new.moved(old)
+    content = [name for name in moved if name not in _NOT_CONTENT]
+    metadata = [name for name in new.metadata.moved(old.metadata) if name not in SERVER_METADATA]
     return Sections(
-        (_values(old, content), _values(new, content)),
-        (old.metadata, new.metadata),
-        (_status(old), _status(new)) if "status" in names else (UNSET, UNSET),
+        (old.values(content), new.values(content)),
+        (old.metadata.values(metadata), new.metadata.values(metadata)),
+        (old.get("status", UNSET), new.get("status", UNSET)) if "status" in moved else (UNSET, UNSET),
     )
 
 
-def _values(version: Version, names: Iterable[str]) -> dict[str, Any]:
-    return {name: version.value(name) for name in names if name in version.fields}
+def classify(was: Fields, now: Fields, sections: Sections) -> ChangeType:  # noqa: PLR0911 - one return for each word
+    """Say what moved between two versions of the same object that was there before and still is.
 
+    Args:
+        was: metadata of the version before
+        now: metadata of the version
+        sections: of both
 
-def _status(version: Version) -> Any:  # noqa: ANN401 - any JSON
-    return version.value("status") if "status" in version.fields else UNSET
-
-
-def classify(sections: Sections) -> ChangeType:  # noqa: PLR0911 - one return for each word
-    """Say what moved between two versions of the same object that was there before and still is."""
-    was, now = sections.metadata
-    if "deletionTimestamp" in now and "deletionTimestamp" not in was:
+    """
+    if "deletionTimestamp" in now.fields and "deletionTimestamp" not in was.fields:
         return "deleting"
+    before, after = was.get("generation", UNSET), now.get("generation", UNSET)
     if sections.content[0] != sections.content[1]:
-        return "schema" if "generation" in now and was.get("generation") == now["generation"] else "spec"
-    if "generation" in was and "generation" in now and was["generation"] != now["generation"]:
+        return "schema" if after is not UNSET and before == after else "spec"
+    if UNSET not in (before, after) and before != after:
         return "spec"  # content that is not there to be compared: only metadata is read of the type
-    old, new = sections.client_metadata
-    if old != new:
+    if sections.metadata[0] != sections.metadata[1]:
         return "metadata"
     if sections.status[0] != sections.status[1]:
         return "status"
-    if was.get("managedFields") != now.get("managedFields"):
+    if "managedFields" in now.moved(was) and was.get("managedFields") != now.get("managedFields"):
         return "ownership"
     return "noop"
 

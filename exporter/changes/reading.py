@@ -9,22 +9,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
 
 from exporter.changes.redact import may_hold_secret
-from exporter.changes.version import Version, moved, read_object
+from exporter.changes.version import Version, read_object
 
 
 if TYPE_CHECKING:
     from exporter.changes.pointer import Pattern
     from exporter.changes.redact import Redactor
-
-
-class Clean(Struct, frozen=True):
-    """A version without secrets; `untouched` says that it had none, by its keys and shapes alone."""
-
-    version: Version
-    untouched: bool
 
 
 def read_version(
@@ -33,8 +25,8 @@ def read_version(
     *,
     secret: bool = False,
     passwords: tuple[Pattern, ...] = (),
-    before: Clean | None = None,
-) -> Clean:
+    before: Version | None = None,
+) -> tuple[Version, bool]:
     """Decode an object as far as need be, and take its secrets out.
 
     Args:
@@ -42,23 +34,25 @@ def read_version(
         raw: the JSON as it came
         secret: it is a core Secret
         passwords: patterns of the fields that its schema declares as passwords
-        before: the version before it, as this very redactor gave it
+        before: the version before it, if this very redactor found it untouched
+
+    Returns:
+        the version, and whether it is untouched: it had no secret, by its keys and shapes alone
 
     Raises:
         ValueError: it is no JSON object
         RecursionError: it is nested too deeply
 
     """
-    if before is not None and before.untouched and not redactor.names(secret=secret, passwords=passwords):
+    if before is not None and not redactor.names(secret=secret, passwords=passwords):
         # What cannot be decoded is read again, leniently.
         with suppress(msgspec.DecodeError):
             version = Version(raw)
-            new = [(name, version.fields[name]) for name in moved(before.version, version) if name in version.fields]
-            if not may_hold_secret(new):
-                for name, _ in new:
-                    version.value(name)
-                return Clean(version, untouched=True)
+            names = version.moved(before)
+            if not may_hold_secret([(name, version.fields[name]) for name in names if name in version.fields]):
+                version.values(names)
+                return version, True
     obj, raw = read_object(raw)
     redacted = redactor.redact(obj, raw, secret=secret, passwords=passwords)
     untouched = redacted is obj
-    return Clean(Version(raw if untouched else msgspec.json.encode(redacted), redacted), untouched)
+    return Version(raw if untouched else msgspec.json.encode(redacted), redacted), untouched

@@ -8,7 +8,7 @@ comes with the observations.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -16,16 +16,16 @@ from msgspec import UNSET, Struct
 from exporter.changes.classify import Sections, classify, is_heartbeat, take_apart
 from exporter.changes.diff import Diff
 from exporter.changes.pointer import matches
-from exporter.changes.reading import Clean, read_version
+from exporter.changes.reading import read_version
 from exporter.changes.redact import mask
-from exporter.changes.version import opaque, unpack
-from exporter.changes.writer import find_writer
+from exporter.changes.version import Fields, Version, opaque, unpack
+from exporter.changes.writer import entries_of, find_writer, moved_entries
 from exporter.model import UNRESOLVED, Change, Stored, Tombstone, change_id
 from exporter.timestamps import normalise, to_nanoseconds
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from exporter.batch import Batch
     from exporter.changes.observation import Observation
@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 
 
 RECREATED_WITHIN = 600_000_000_000
-# Objects that changed last are likely to change next: so many are kept unpacked.
+# Objects that changed last are likely to change next: so many are kept unpacked. As bytes, not decoded: to read bytes
+# that were not touched for a while costs less than to walk over a hundred small objects.
 _RECENT = 1024
-_NOTHING: dict[str, Any] = {}
+_NOTHING = Fields(b"{}")
 
 
 class Schema(Struct, frozen=True):
@@ -50,6 +51,14 @@ class Schema(Struct, frozen=True):
 
 
 NO_SCHEMA = Schema()
+
+
+class _Recent(Struct, frozen=True):
+    """A version at hand: its JSON, and whether it had no secret."""
+
+    stored: Stored
+    raw: bytes
+    untouched: bool
 
 
 class Tracker:
@@ -86,7 +95,7 @@ class Tracker:
         self._buried = buried
         self._schema = schema
         self._ignore = ignore
-        self._recent: dict[ObjectKey, tuple[Stored, Clean]] = {}
+        self._recent: dict[ObjectKey, _Recent] = {}
 
     def observe(self, seen: Observation, batch: Batch) -> None:
         """Take in one object as a watch or a list showed it; what follows from it goes into the batch."""
@@ -96,7 +105,7 @@ class Tracker:
         if seen.mode == "refresh":
             if old is not None and old.resource_version == seen.head.resource_version:
                 self._recent.pop(key, None)
-                state = self._read(seen, batch).version.pack()
+                state = self._read(seen, batch)[0].pack()
                 batch.objects[key] = Stored(old.uid, old.resource_version, state)
         elif seen.event == "deleted":
             if old is not None:
@@ -147,12 +156,12 @@ class Tracker:
     # -- the four things that can happen ----------------------------------------------------------------------
 
     def _create(self, seen: Observation, key: ObjectKey, batch: Batch) -> None:
-        read = self._read(seen, batch)
-        stored = batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, read.version.pack())
+        version, untouched = self._read(seen, batch)
+        stored = batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, version.pack())
         batch.count(seen.type, key.namespace, 1)
         if seen.mode == "baseline":
             return
-        self._remember(key, stored, read)
+        self._remember(key, _Recent(stored, version.raw, untouched))
         stone = batch.tombstones.get(key) or self._buried(key)
         back = (
             stone is not None
@@ -160,9 +169,10 @@ class Tracker:
             and to_nanoseconds(seen.observed) - to_nanoseconds(stone.at) <= RECREATED_WITHIN
         )
         change: ChangeType = "recreated" if back else "created"
-        meta = read.version.metadata
+        meta = version.metadata
         created = str(meta.get("creationTimestamp", ""))
-        writer, _ = find_writer(self._writers, (), _entries(meta), change=change, created=created)
+        entries = entries_of(meta)
+        writer, _ = find_writer(self._writers, (), entries, change=change, whole=lambda: entries, created=created)
         batch.changes.append(
             self._change(
                 seen.type, key, seen.head.uid, "added", change, seen.observed, writer,
@@ -171,22 +181,27 @@ class Tracker:
         )  # fmt: skip
 
     def _modify(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch) -> None:
-        recent, before = self._recent.pop(key, (None, None))
-        if recent is not old:
-            before = None
-        read = self._read(seen, batch, before)
-        stored = batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, read.version.pack())
+        recent = self._recent.pop(key, None)
+        if recent is not None and recent.stored is old:
+            was, known = Version(recent.raw), recent.untouched
+        else:
+            was, known = unpack(old.state), False
+        version, untouched = self._read(seen, batch, was if known else None)
+        stored = batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, version.pack())
         if seen.mode == "baseline":
             return
-        self._remember(key, stored, read)
-        sections = take_apart(unpack(old.state) if before is None else before.version, read.version)
-        change = classify(sections)
+        self._remember(key, _Recent(stored, version.raw, untouched))
+        sections = take_apart(was, version)
+        meta = version.metadata
+        change = classify(was.metadata, meta, sections)
         fields, truncated = self._fields(seen.type, sections)
         batch.truncated += truncated
-        was, meta = sections.metadata
-        writer, time = find_writer(self._writers, _entries(was), _entries(meta), change=change, fields=fields)
+        writer, time = find_writer(
+            self._writers, *moved_entries(was.metadata, meta),
+            change=change, fields=fields, whole=lambda: entries_of(meta),
+        )  # fmt: skip
         if seen.mode == "catch_up":
-            batch.coalesced += _swallowed(was, meta)
+            batch.coalesced += _swallowed(was.metadata, meta)
         heartbeat = bool(fields) and (
             (change == "status" and is_heartbeat(fields))
             or (bool(self._ignore) and all(matches(self._ignore, one.path) for one in fields))
@@ -228,13 +243,13 @@ class Tracker:
         if key in batch.objects:
             return batch.objects[key]
         recent = self._recent.get(key)
-        return recent[0] if recent is not None else self._stored(key)
+        return recent.stored if recent is not None else self._stored(key)
 
-    def _remember(self, key: ObjectKey, stored: Stored, read: Clean) -> None:
+    def _remember(self, key: ObjectKey, recent: _Recent) -> None:
         """Keep a version at hand, in place of the one that was longest not touched."""
         if len(self._recent) >= _RECENT:
             del self._recent[next(iter(self._recent))]
-        self._recent[key] = (stored, read)
+        self._recent[key] = recent
 
     def _forget(self, key: ObjectKey, batch: Batch) -> None:
         """Let an object go."""
@@ -245,20 +260,20 @@ class Tracker:
         stone = batch.tombstones.get(key) or self._buried(key)
         return stone is not None and stone.uid == uid
 
-    def _read(self, seen: Observation, batch: Batch, before: Clean | None = None) -> Clean:
+    def _read(self, seen: Observation, batch: Batch, before: Version | None = None) -> tuple[Version, bool]:
         secret = not seen.type.group and seen.type.kind == "Secret"
         passwords = self._schema(seen.type).passwords
         try:
             return read_version(self._redactor, seen.raw, secret=secret, passwords=passwords, before=before)
         except (ValueError, RecursionError, TypeError):
             batch.unreadable += 1
-            return Clean(opaque(seen.raw, seen.head), untouched=False)
+            return opaque(seen.raw, seen.head), False
 
     def _fields(self, resource_type: ResourceType, sections: Sections) -> tuple[tuple[FieldChange, ...], bool]:
         diff = Diff(self._schema(resource_type).list_keys)
         for (was, now), path in (
             (sections.content, ""),
-            (sections.client_metadata, "/metadata"),
+            (sections.metadata, "/metadata"),
             (sections.status, "/status"),
         ):
             if was != now:
@@ -275,7 +290,7 @@ class Tracker:
         observed: Timestamp,
         writer: Writer,
         *,
-        meta: Mapping[str, Any] = _NOTHING,
+        meta: Fields = _NOTHING,
         happened: str = "",
         fields: Sequence[FieldChange] = (),
         truncated: bool = False,
@@ -306,12 +321,7 @@ class Tracker:
         )
 
 
-def _entries(meta: dict[str, Any]) -> list[dict[str, Any]]:
-    entries = meta.get("managedFields")
-    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-
-
-def _swallowed(was: dict[str, Any], now: dict[str, Any]) -> int:
+def _swallowed(was: Fields, now: Fields) -> int:
     """Count the versions that a list must have swallowed between two that we have: a lower bound, by generation."""
     before, after = was.get("generation"), now.get("generation")
     if not isinstance(before, int) or not isinstance(after, int):

@@ -19,48 +19,71 @@ if TYPE_CHECKING:
 
     from exporter.changes.observation import Head
 
+_EMPTY = b"{}"
 _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class Version:
-    """One version of an object.
+class Fields:
+    """A JSON object whose fields are decoded one by one, when they are asked for.
 
     Args:
-        raw: its JSON, an object
-        values: its top-level fields as far as they are decoded already
+        raw: its JSON
+        values: fields that are decoded already
 
     Attributes:
-        raw: its JSON
-        fields: its top-level fields, each still JSON
+        fields: each still JSON
 
     Raises:
         msgspec.DecodeError: it is no JSON object
 
     """
 
-    __slots__ = ("_values", "fields", "raw")
+    __slots__ = ("_values", "fields")
 
-    def __init__(self, raw: bytes, values: dict[str, Any] | None = None) -> None:
-        self.raw = raw
+    def __init__(self, raw: bytes | msgspec.Raw, values: dict[str, Any] | None = None) -> None:
         self.fields = _fields_decoder.decode(raw)
         self._values = {} if values is None else values
 
-    def value(self, name: str) -> Any:  # noqa: ANN401 - any JSON
-        """Decode a top-level field, which must be there; once.
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - any JSON
+        """Give the value of a field, or the default where there is no such field.
 
         Raises:
             msgspec.DecodeError: it cannot be decoded
 
         """
+        raw = self.fields.get(name)
+        if raw is None:
+            return default
         if name not in self._values:
-            self._values[name] = msgspec.json.decode(self.fields[name])
+            self._values[name] = msgspec.json.decode(raw)
         return self._values[name]
 
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """Its metadata, empty if it has none."""
-        found = self.value("metadata") if "metadata" in self.fields else None
-        return found if isinstance(found, dict) else {}
+    def values(self, names: Iterable[str]) -> dict[str, Any]:
+        """Give the values of those of the named fields that are there."""
+        return {name: self.get(name) for name in names if name in self.fields}
+
+    def moved(self, old: Fields) -> list[str]:
+        """Name the fields whose bytes are not those of another version; those whose values moved are among them."""
+        mine, its = self.fields, old.fields
+        names = [name for name, raw in mine.items() if its.get(name) != raw]
+        return names if its.keys() <= mine.keys() else names + [name for name in its if name not in mine]
+
+
+class Version(Fields):
+    """One version of an object.
+
+    Attributes:
+        raw: its JSON
+        metadata: of it
+
+    """
+
+    __slots__ = ("metadata", "raw")
+
+    def __init__(self, raw: bytes, values: dict[str, Any] | None = None) -> None:
+        super().__init__(raw, values)
+        self.raw = raw
+        self.metadata = Fields(self.fields.get("metadata", _EMPTY))
 
     def pack(self) -> bytes:
         """Compress it for the journal (zlib format, RFC 1950)."""
@@ -72,12 +95,6 @@ class Version:
 def unpack(state: bytes) -> Version:
     """Give back what was packed."""
     return Version(isal_zlib.decompress(state))
-
-
-def moved(old: Version, new: Version) -> list[str]:
-    """Name the top-level fields whose bytes are not the same; those whose values moved are among them."""
-    names: Iterable[str] = new.fields if old.fields.keys() <= new.fields.keys() else old.fields | new.fields
-    return [name for name in names if old.fields.get(name) != new.fields.get(name)]
 
 
 def read_object(raw: bytes) -> tuple[dict[str, Any], bytes]:

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import UNSET
 
 from exporter.changes.pointer import split
@@ -23,8 +24,9 @@ from exporter.model import Writer
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from exporter.changes.version import Fields
     from exporter.model import ChangeType, FieldChange, WriterClass
 
 
@@ -45,6 +47,7 @@ CONTROLLER = (
 )  # fmt: skip
 
 Entry = dict[str, Any]
+_entries_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _NO_ENTRY: Entry = {"time": None, "fieldsV1": {}}
 _EntryKey = tuple[str, str, str, str]
 
@@ -89,12 +92,34 @@ class WriterTable:
         return None
 
 
+def entries_of(meta: Fields) -> list[Entry]:
+    """Give the managedFields entries of a version's metadata."""
+    entries = meta.get("managedFields")
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+def moved_entries(was: Fields, now: Fields) -> tuple[list[Entry], list[Entry]]:
+    """Give the managedFields entries of two versions without those whose very bytes are in both."""
+    if "managedFields" not in now.moved(was):
+        return [], []
+    try:
+        old, new = (_entries_decoder.decode(meta.fields.get("managedFields", b"[]")) for meta in (was, now))
+    except msgspec.DecodeError:
+        return entries_of(was), entries_of(now)
+    return _decoded(raw for raw in old if raw not in new), _decoded(raw for raw in new if raw not in old)
+
+
+def _decoded(entries: Iterable[msgspec.Raw]) -> list[Entry]:
+    return [entry for entry in map(msgspec.json.decode, entries) if isinstance(entry, dict)]
+
+
 def find_writer(
     table: WriterTable,
     old: Sequence[Entry],
     new: Sequence[Entry],
     *,
     change: ChangeType,
+    whole: Callable[[], Sequence[Entry]],
     fields: Sequence[FieldChange] = (),
     created: str = "",
 ) -> tuple[Writer, str]:
@@ -102,8 +127,9 @@ def find_writer(
 
     Args:
         table: class by name
-        old: managedFields of the version before, empty for a creation
-        new: managedFields of the version
+        old: managedFields of the version before, empty for a creation; those that are in both may be left out
+        new: managedFields of the version; the same
+        whole: gives all of the version
         change: what kind of change it is
         fields: what moved
         created: creationTimestamp, for a creation
@@ -117,8 +143,10 @@ def find_writer(
         touched = _narrow(touched, [entry for entry in touched if entry.get("time") == created])
         touched = _narrow(touched, [entry for entry in touched if not entry.get("subresource")])
     elif not touched and fields:
-        # Values rewritten within the second in which the owner wrote before leave no trace: the owner it is.
-        touched = _owners([entry for entry in new if any(owns(entry, one.path) for one in fields)], fields)
+        # Values rewritten within the second in which the owner wrote before leave no trace: the owner it is. Of what
+        # was removed nobody is the owner any more.
+        left = [one for one in fields if one.op != "remove"]
+        touched = _owners([entry for entry in whole() if any(owns(entry, one.path) for one in left)], fields)
     elif len(touched) > 1:
         touched = _owners(touched, fields)
     if len(touched) != 1:
@@ -130,12 +158,18 @@ def find_writer(
     name = str(entry.get("manager", ""))
     writer = Writer(
         name=mask(name),
-        class_=table.class_of(name, new),
+        class_=table.class_of(name, _this_then_all(entry, whole)),
         source="managed_fields",
         operation=str(entry.get("operation", "")),
         subresource=str(entry.get("subresource", "")),
     )
     return writer, str(entry.get("time", ""))
+
+
+def _this_then_all(entry: Entry, whole: Callable[[], Sequence[Entry]]) -> Iterator[Entry]:
+    """Give the entry, and all of them only to who asks on."""
+    yield entry
+    yield from whole()
 
 
 def _owners(entries: list[Entry], fields: Sequence[FieldChange]) -> list[Entry]:

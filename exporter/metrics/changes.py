@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Struct
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from exporter.model import Change
+    from exporter.timestamps import Timestamp
 
     Place = tuple[str, str, str]  # (group, kind, namespace)
 
@@ -88,7 +90,7 @@ def label_value(text: str) -> str:
 def tally(changes: Iterable[Change]) -> Deltas:
     """Count a batch of changes. Every version counts, heartbeats and no-ops too."""
     counts: dict[Series, int] = {}
-    latest: dict[Series, str] = {}
+    latest: dict[Series, Timestamp] = {}
     for change in changes:
         place = (change.group, change.kind, change.namespace)
         counted = (CHANGES, *place, change.event, change.change)
@@ -103,17 +105,18 @@ def tally(changes: Iterable[Change]) -> Deltas:
     # Cleaned once for each series, not for each change: this runs on the path of every commit.
     adds: dict[Series, float] = {}
     for series, count in counts.items():
-        key = tuple(map(label_value, series))
+        key = _cleaned(series)
         adds[key] = adds.get(key, 0.0) + count
     sets: dict[Series, float] = {}
     for series, observed in latest.items():
-        key = tuple(map(label_value, series))
-        sets[key] = max(sets.get(key, 0.0), _seconds(observed))
+        key = _cleaned(series)
+        sets[key] = max(sets.get(key, 0.0), to_nanoseconds(observed) / 1e9)
     return Deltas(adds, sets)
 
 
-def _seconds(timestamp: str) -> float:
-    return to_nanoseconds(timestamp) / 1e9  # type: ignore[arg-type]  # of a Change, so of our form
+@lru_cache(maxsize=8192)
+def _cleaned(series: Series) -> Series:
+    return tuple(map(label_value, series))
 
 
 class _Line:

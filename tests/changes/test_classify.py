@@ -47,7 +47,7 @@ from tests.changes.objects import entry, widget
 def test_the_first_rule_that_applies_gives_the_word(old: dict[str, Any], new: dict[str, Any], word: ChangeType) -> None:
     """The word is decided in a fixed order, from deletion over content to nothing at all."""
     was, now = (Version(msgspec.json.encode(obj)) for obj in (old, new))
-    assert classify(take_apart(was, now)) == word
+    assert classify(was.metadata, now.metadata, take_apart(was, now)) == word
 
 
 def field(path: str, old: Any, new: Any, op: Op = "replace") -> FieldChange:

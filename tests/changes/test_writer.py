@@ -24,7 +24,7 @@ def writer(
     created: str = "",
 ) -> Writer:
     """Find the writer."""
-    return find_writer(TABLE, old, new, change=change, fields=fields, created=created)[0]
+    return find_writer(TABLE, old, new, change=change, whole=lambda: new, fields=fields, created=created)[0]
 
 
 def test_without_any_entries_the_writer_is_unresolved() -> None:
@@ -40,6 +40,14 @@ def test_a_pure_removal_leaves_the_losers_as_candidates() -> None:
     assert writer(old, new, FieldChange("/spec/replicas", "remove", 1)) == Writer(
         source="unresolved", candidates=("helm",)
     )
+
+
+def test_who_owns_what_is_left_of_a_set_has_not_removed_the_rest() -> None:
+    """An entry taken out of a set that another owns is not the owner's doing."""
+    maker = entry("maker", "metadata.finalizers")
+    fewer = [FieldChange("/metadata/finalizers/0", "remove", "a"), FieldChange("/metadata/finalizers/1", "remove", "b")]
+
+    assert writer([maker], [maker], *fewer, change="metadata").source == "unresolved"
 
 
 def test_two_writers_that_both_moved_are_unresolved() -> None:
