@@ -85,7 +85,7 @@ def classify(was: Fields, now: Fields, sections: Sections) -> ChangeType:  # noq
         return "metadata"
     if sections.status[0] != sections.status[1]:
         return "status"
-    if "managedFields" in now.moved(was) and was.get("managedFields") != now.get("managedFields"):
+    if was.get("managedFields") != now.get("managedFields"):
         return "ownership"
     return "noop"
 

@@ -50,7 +50,8 @@ def read_version(
             version = Version(raw)
             names = version.moved(before)
             if not may_hold_secret([(name, version.fields[name]) for name in names if name in version.fields]):
-                version.values(names)
+                version.values(name for name in names if name != "metadata")
+                version.metadata.values(version.metadata.moved(before.metadata))
                 return version, True
     obj, raw = read_object(raw)
     redacted = redactor.redact(obj, raw, secret=secret, passwords=passwords)

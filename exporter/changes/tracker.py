@@ -19,7 +19,7 @@ from exporter.changes.pointer import matches
 from exporter.changes.reading import read_version
 from exporter.changes.redact import mask
 from exporter.changes.version import Fields, Version, opaque, unpack
-from exporter.changes.writer import entries_of, find_writer, moved_entries
+from exporter.changes.writer import entries_of, find_writer
 from exporter.model import UNRESOLVED, Change, Stored, Tombstone, change_id
 from exporter.timestamps import normalise, to_nanoseconds
 
@@ -171,8 +171,7 @@ class Tracker:
         change: ChangeType = "recreated" if back else "created"
         meta = version.metadata
         created = str(meta.get("creationTimestamp", ""))
-        entries = entries_of(meta)
-        writer, _ = find_writer(self._writers, (), entries, change=change, whole=lambda: entries, created=created)
+        writer, _ = find_writer(self._writers, (), entries_of(meta), change=change, created=created)
         batch.changes.append(
             self._change(
                 seen.type, key, seen.head.uid, "added", change, seen.observed, writer,
@@ -196,10 +195,8 @@ class Tracker:
         change = classify(was.metadata, meta, sections)
         fields, truncated = self._fields(seen.type, sections)
         batch.truncated += truncated
-        writer, time = find_writer(
-            self._writers, *moved_entries(was.metadata, meta),
-            change=change, fields=fields, whole=lambda: entries_of(meta),
-        )  # fmt: skip
+        before = entries_of(was.metadata)
+        writer, time = find_writer(self._writers, before, entries_of(meta), change=change, fields=fields)
         if seen.mode == "catch_up":
             batch.coalesced += _swallowed(was.metadata, meta)
         heartbeat = bool(fields) and (

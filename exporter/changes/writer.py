@@ -15,7 +15,6 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import UNSET
 
 from exporter.changes.pointer import split
@@ -24,7 +23,7 @@ from exporter.model import Writer
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from exporter.changes.version import Fields
     from exporter.model import ChangeType, FieldChange, WriterClass
@@ -47,7 +46,6 @@ CONTROLLER = (
 )  # fmt: skip
 
 Entry = dict[str, Any]
-_entries_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _NO_ENTRY: Entry = {"time": None, "fieldsV1": {}}
 _EntryKey = tuple[str, str, str, str]
 
@@ -98,28 +96,12 @@ def entries_of(meta: Fields) -> list[Entry]:
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
-def moved_entries(was: Fields, now: Fields) -> tuple[list[Entry], list[Entry]]:
-    """Give the managedFields entries of two versions without those whose very bytes are in both."""
-    if "managedFields" not in now.moved(was):
-        return [], []
-    try:
-        old, new = (_entries_decoder.decode(meta.fields.get("managedFields", b"[]")) for meta in (was, now))
-    except msgspec.DecodeError:
-        return entries_of(was), entries_of(now)
-    return _decoded(raw for raw in old if raw not in new), _decoded(raw for raw in new if raw not in old)
-
-
-def _decoded(entries: Iterable[msgspec.Raw]) -> list[Entry]:
-    return [entry for entry in map(msgspec.json.decode, entries) if isinstance(entry, dict)]
-
-
 def find_writer(
     table: WriterTable,
     old: Sequence[Entry],
     new: Sequence[Entry],
     *,
     change: ChangeType,
-    whole: Callable[[], Sequence[Entry]],
     fields: Sequence[FieldChange] = (),
     created: str = "",
 ) -> tuple[Writer, str]:
@@ -127,9 +109,8 @@ def find_writer(
 
     Args:
         table: class by name
-        old: managedFields of the version before, empty for a creation; those that are in both may be left out
-        new: managedFields of the version; the same
-        whole: gives all of the version
+        old: managedFields of the version before, empty for a creation
+        new: managedFields of the version
         change: what kind of change it is
         fields: what moved
         created: creationTimestamp, for a creation
@@ -146,7 +127,7 @@ def find_writer(
         # Values rewritten within the second in which the owner wrote before leave no trace: the owner it is. Of what
         # was removed nobody is the owner any more.
         left = [one for one in fields if one.op != "remove"]
-        touched = _owners([entry for entry in whole() if any(owns(entry, one.path) for one in left)], fields)
+        touched = _owners([entry for entry in new if any(owns(entry, one.path) for one in left)], fields)
     elif len(touched) > 1:
         touched = _owners(touched, fields)
     if len(touched) != 1:
@@ -158,18 +139,12 @@ def find_writer(
     name = str(entry.get("manager", ""))
     writer = Writer(
         name=mask(name),
-        class_=table.class_of(name, _this_then_all(entry, whole)),
+        class_=table.class_of(name, new),
         source="managed_fields",
         operation=str(entry.get("operation", "")),
         subresource=str(entry.get("subresource", "")),
     )
     return writer, str(entry.get("time", ""))
-
-
-def _this_then_all(entry: Entry, whole: Callable[[], Sequence[Entry]]) -> Iterator[Entry]:
-    """Give the entry, and all of them only to who asks on."""
-    yield entry
-    yield from whole()
 
 
 def _owners(entries: list[Entry], fields: Sequence[FieldChange]) -> list[Entry]:

@@ -24,7 +24,7 @@ def writer(
     created: str = "",
 ) -> Writer:
     """Find the writer."""
-    return find_writer(TABLE, old, new, change=change, whole=lambda: new, fields=fields, created=created)[0]
+    return find_writer(TABLE, old, new, change=change, fields=fields, created=created)[0]
 
 
 def test_without_any_entries_the_writer_is_unresolved() -> None:
