@@ -5,6 +5,7 @@ Pure text and tuples; nothing here looks at values.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 
@@ -20,6 +21,7 @@ def escape(segment: str) -> str:
     return segment.replace("~", "~0").replace("/", "~1") if "~" in segment or "/" in segment else segment
 
 
+@lru_cache(maxsize=4096)
 def split(pointer: str) -> Pattern:
     """Take a pointer apart; the empty one points to the whole document."""
     if not pointer:
