@@ -15,12 +15,24 @@ export PATH := $(PATH):$(CURDIR)/.uv/bin
 unexport VIRTUAL_ENV
 RUN := uv run --no-sync
 BUILD := $(RUN) python -m tests.servers.build
+# What `make demo` plays on: the emulated API server, or a real one.
+REAL := $(filter real,$(SERVER))
+ifneq (,$(filter-out real emulated,$(SERVER)))
+$(error SERVER=$(SERVER): write SERVER=real, or leave it out for the emulated API server)
+endif
+DAY := $(if $(ONCE),--once) $(if $(SPEED),--speed=$(SPEED))
 
-.PHONY: demo test test-compat check fix servers clean help
+.PHONY: demo docs picture test test-compat check fix servers clean help
 
-demo: .venv/.synced ## Run the exporter against a real cluster and watch it work (ONCE=1: the story once, then end)
-	$(BUILD) etcd kube-apiserver >/dev/null
-	PYTHONPATH=. $(RUN) python scripts/demo.py $(if $(ONCE),--once)
+demo: .venv/$(if $(REAL),.synced,.installed) ## Play a scripted day and show what is seen of it (ONCE=1: then end; SPEED=10; SERVER=real)
+	$(if $(REAL),$(BUILD) etcd kube-apiserver kubectl >/dev/null)
+	@$(if $(REAL),$(RUN) python -m scripts.demo,.venv/bin/customresource-exporter demo) $(DAY)
+
+docs: .venv/.installed ## Write the tables of the reference anew, from the program
+	.venv/bin/python scripts/reference.py
+
+picture: .venv/.installed ## Make the picture of the demo anew (docs/demo.svg)
+	.venv/bin/python scripts/picture.py docs/demo.svg
 
 test: .venv/.synced ## Run all tests, real servers included (ARGS="-k name" for some)
 	$(BUILD) >/dev/null
@@ -54,7 +66,13 @@ help: ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
+# With what the program itself needs, and nothing else: quick, for somebody who only wants to see it.
+.venv/.installed: pyproject.toml uv.lock scripts/install-uv
+	scripts/install-uv $(UV_VERSION)
+	uv sync --locked --no-dev --inexact --quiet
+	@touch $@
+
 .venv/.synced: pyproject.toml uv.lock scripts/install-uv
 	scripts/install-uv $(UV_VERSION)
 	uv sync --locked --all-extras
-	@touch $@
+	@touch .venv/.installed $@

@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name.
 
     Returns:
-        the exit code: 0 ended as asked, 1 failed, 2 wrong usage or configuration
+        the exit code: 0 ended as asked, 1 failed, 2 wrong usage or configuration, 130 `demo` was interrupted
 
     """
     options = _parser().parse_args(arguments)
@@ -108,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     flag("--follow", action="store_true", help="go on as changes come in, until interrupted")
     flag("-o", dest="output", choices=("table", "json"), default="table", help="form (default: %(default)s)")
 
+    add_demo_flags(add("demo", "Play a scripted day on an emulated API server, and show what is seen of it.", _demo))
+
     flag = add("check-config", "Read a configuration file and say what it selects.", _check_config)
     flag("file", metavar="F", help="the file")
 
@@ -117,6 +119,28 @@ def _parser() -> argparse.ArgumentParser:
 
 def _data_dir(flag: Callable[..., Any]) -> None:
     flag("--data-dir", metavar="D", default=_DEFAULTS.data_dir, help="directory of the journal (default: %(default)s)")
+
+
+def add_demo_flags(flag: Callable[..., Any]) -> None:
+    """Add the flags of `demo`.
+
+    Args:
+        flag: `add_argument` of a parser
+
+    """
+    flag("--once", action="store_true", help="end after the day, instead of staying up until Ctrl-C")
+    flag(
+        "--speed", type=_speed, metavar="X", default="1",
+        help="how many times faster the day passes (default: %(default)s)",
+    )  # fmt: skip
+
+
+def _speed(text: str) -> float:
+    with suppress(ValueError):
+        if (speed := float(text)) > 0:
+            return speed
+    msg = f"{text!r} is not a number above 0, such as 0.5 or 10"
+    raise argparse.ArgumentTypeError(msg)
 
 
 def _since(text: str) -> Timestamp:
@@ -150,6 +174,13 @@ def _run(options: argparse.Namespace) -> int:
 def _version(_: argparse.Namespace) -> int:
     _print(f"{PROGRAM} {__version__}")
     return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from exporter.sandbox.demo import run  # noqa: PLC0415
+    from exporter.sandbox.screen import Screen  # noqa: PLC0415
+
+    return run(Screen(sys.stdout), once=options.once, speed=options.speed)
 
 
 def _check_config(options: argparse.Namespace) -> int:

@@ -30,7 +30,7 @@ _GAP = "  "
 _VALUE_CELLS = 40
 # From the start as wide as the usual words, so that the lines printed later stand under those printed before.
 _WIDTHS = (len("modified"), len("recreated"), 24, len("2026-01-31 23:59:59Z"), 16)
-_COLOURS: dict[ChangeType, str] = {
+COLOURS: dict[ChangeType, str] = {
     "created": "green",
     "recreated": "green",
     "deleted": "red",
@@ -63,7 +63,7 @@ class Table:
 
     def add(self, changes: Iterable[Change]) -> None:
         """Print changes below those printed before."""
-        rows = [(row(change), _COLOURS[change.change]) for change in changes]
+        rows = [(row(change), COLOURS[change.change]) for change in changes]
         if not rows:
             return
         for cells, _ in rows:

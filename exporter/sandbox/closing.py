@@ -1,6 +1,6 @@
 """What there is to say when a day is over: who changed what how often, what came back, and over what was fought.
 
-Pure: changes in, lines of text out. Must never know what was played; it says what was seen.
+Pure: changes in, facts out. Must never know what was played; it says what was seen.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from exporter.timestamps import to_nanoseconds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+Fact = tuple[str, str]  # what it is about, and a sentence
+
 _SECOND = 1_000_000_000
 # Once is putting something back; more often it is a fight.
 _FIGHT = 2
@@ -30,13 +32,6 @@ class Undoing(Struct, frozen=True):
     done: Change
     undone: Change
     field: FieldChange
-
-
-def report(changes: Sequence[Change]) -> list[str]:
-    """Say what was seen, a line for each thing; an empty line parts the parts."""
-    lines = _writers(changes)
-    back = _came_back(changes)
-    return [*lines, "", *back] if back else lines
 
 
 def undoings(changes: Iterable[Change]) -> dict[tuple[str, str], list[Undoing]]:
@@ -55,34 +50,40 @@ def undoings(changes: Iterable[Change]) -> dict[tuple[str, str], list[Undoing]]:
     return dict(found)
 
 
-def _writers(changes: Sequence[Change]) -> list[str]:
+def by_writer(changes: Iterable[Change]) -> list[Fact]:
+    """Say who changed what how often, the busiest first."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for change in changes:
         counts[who(change.writer)]["heartbeat" if change.heartbeat else change.change] += 1
-    width = max(map(len, counts), default=0)
     order = sorted(counts, key=lambda name: (-counts[name].total(), name))
     return [
-        f"{name:<{width}}  {counts[name].total():>4}   "
-        + ", ".join(f"{count} {word}" for word, count in counts[name].most_common())
+        (
+            name,
+            f"{counts[name].total():>3}   "
+            + ", ".join(f"{count} {word}" for word, count in counts[name].most_common()),
+        )
         for name in order
     ]
 
 
-def _came_back(changes: Sequence[Change]) -> list[str]:
-    lines = []
+def came_back(changes: Sequence[Change]) -> list[Fact]:
+    """Say what was put back by somebody else, fought over, or deleted and made again."""
+    facts = []
     for cases in undoings(changes).values():
         first, last = cases[0], cases[-1]
         field = f"{_place(first.done)} {visible(first.field.path)}"
         if len(cases) >= _FIGHT:
             values = f"{shown(last.field.old)} and {shown(last.field.new)}"
             rivals = " and ".join(sorted({visible(one.undone.writer.name) for one in cases}))
-            lines.append(f"fought over  {field}: {rivals} took it back from each other {len(cases)} times ({values})")
+            sentence = f"{field}: {rivals} took it back from each other {len(cases)} times ({values})"
+            facts.append(("fought over", sentence))
         else:
-            seconds = _seconds(first.done, first.undone)
-            lines.append(
-                f"put back     {field}: {who(first.done.writer)} made it {shown(first.field.old)}, "
-                f"{who(first.undone.writer)} made it {shown(first.field.new)} again after {seconds:.1f} s"
+            sentence = (
+                f"{field}: {who(first.done.writer)} made it {shown(first.field.old)}, "
+                f"{who(first.undone.writer)} made it {shown(first.field.new)} again "
+                f"after {_seconds(first.done, first.undone):.1f} s"
             )
+            facts.append(("put back", sentence))
     gone: dict[tuple[str, str], Change] = {}
     for change in changes:
         place = (change.kind, _place(change))
@@ -90,10 +91,9 @@ def _came_back(changes: Sequence[Change]) -> list[str]:
             gone[place] = change
         elif change.change == "recreated" and place in gone:
             seconds = _seconds(gone[place], change)
-            lines.append(
-                f"came back    {place[1]}: deleted, and made again by {who(change.writer)} after {seconds:.1f} s"
-            )
-    return lines
+            sentence = f"{place[1]}: deleted, and made again by {who(change.writer)} after {seconds:.1f} s"
+            facts.append(("came back", sentence))
+    return facts
 
 
 def _place(change: Change) -> str:

@@ -21,7 +21,7 @@ from exporter.timestamps import now
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from exporter.model import Change
     from exporter.sandbox.hands import Hands, Object
@@ -70,7 +70,7 @@ async def prepare(hands: Hands, *, tell: Callable[[str], None]) -> None:
     """
     for resource_type, crd in CRDS.items():
         await hands.install(INSTALLER, crd, resource_type)
-    tell(f"{len(CRDS)} types: {', '.join(map(str, CRDS))}")
+    tell(f"{len(CRDS)} types: {', '.join(one.kind for one in CRDS)}")
     for namespace in NAMESPACES:
         await hands.make_namespace(INSTALLER, namespace)
     for place, (spec, operator) in MORNING.items():
@@ -80,13 +80,13 @@ async def prepare(hands: Hands, *, tell: Callable[[str], None]) -> None:
     tell(f"{len(MORNING)} objects in {len(NAMESPACES)} namespaces")
 
 
-async def play(hands: Hands, *, speed: float = 1.0, tell: Callable[[str], None]) -> Summary:
+async def play(hands: Hands, *, speed: float = 1.0, begin: Callable[[str, int], Awaitable[None]]) -> Summary:
     """Play the day in a cluster that is prepared, and in which it was not played before.
 
     Args:
         hands: on the server
         speed: how many times faster than in about 25 s; infinity for no pauses
-        tell: is given the title of each scene as it begins
+        begin: is waited for as a scene begins; is given its title, and how much was done before it
 
     Returns:
         what was done
@@ -98,9 +98,9 @@ async def play(hands: Hands, *, speed: float = 1.0, tell: Callable[[str], None])
     for scene in DAY:
         if scene.installs is not None:
             _must_be_new(str(scene.installs), new=not await hands.has_type(scene.installs))
-    deeds = []
+    deeds: list[Deed] = []
     for scene in DAY:
-        tell(scene.title)
+        await begin(scene.title, len(deeds))
         if scene.installs is not None:
             await hands.install(INSTALLER, LATE_CRD, scene.installs)
         for step in scene.steps:

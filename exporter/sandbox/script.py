@@ -145,7 +145,7 @@ DAY: tuple[Scene, ...] = (
         ),
     ),
     Scene(
-        "Somebody scales the orders database by hand; Git puts it back a moment later",
+        "Somebody scales the orders database by hand; Git puts it back",
         (
             _by("kubectl-edit", ORDERS, replicas=5),
             _says(OPERATOR, ORDERS, "Scaling", 0.8),
@@ -154,7 +154,7 @@ DAY: tuple[Scene, ...] = (
         ),
     ),
     Scene(
-        "One controller wants to save, the other wants to be fast: they fight over one field",
+        "Two controllers fight over one field: one wants to save, one to be fast",
         tuple(
             step
             for _ in range(4)
@@ -163,7 +163,7 @@ DAY: tuple[Scene, ...] = (
     ),
     Scene("The operator looks at its databases and finds nothing new", _beats(ORDERS, CUSTOMERS, times=4)),
     Scene(
-        "Labels, an annotation, and a field that somebody takes over without changing it",
+        "A label, an annotation, and a field taken over without changing it",
         (
             _meta("kubectl-label", STOREFRONT, labels={"team": "checkout"}),
             _meta("kubectl-annotate", STOREFRONT, annotations={"example.com/ticket": "sale week"}),
@@ -183,13 +183,14 @@ DAY: tuple[Scene, ...] = (
         "The storefront gets a canary, and the traffic moves over",
         (
             _git(STOREFRONT, {"host": "shop.example.com", "backends": _backends(canary=10, web=90)}),
+            _says(ROUTER, STOREFRONT, "Shifting"),
             _by("rollouts-controller", STOREFRONT, backends=_backends(canary=50, web=50)),
             _by("rollouts-controller", STOREFRONT, backends=_backends(canary=100, web=0)),
             _says(ROUTER, STOREFRONT, "Ready"),
         ),
     ),
     Scene(
-        "A route is deleted by mistake (no server keeps by whom) and comes back",
+        "A route is deleted by mistake and comes back (no server keeps by whom)",
         (
             Step("kubectl", "delete", SEARCH, "deleted", after=0.8),
             _git(SEARCH, _SEARCH, "recreated"),
@@ -197,14 +198,14 @@ DAY: tuple[Scene, ...] = (
         ),
     ),
     Scene(
-        "Secrets are changed: one that the schema declares, one inside a URL",
+        "Two secrets are changed: one the schema declares, one inside a URL",
         (
             _by("kubectl-patch", CUSTOMERS, admin={"passcode": _NEW_PASSCODE}),
             _git(SESSIONS, _SESSIONS | {"source": f"redis://app:{_NEW_PASSWORD}@sessions.shop:6379/0"}),
         ),
     ),
     Scene(
-        "The new database is given up: deleted in two steps, since its operator makes a last backup first",
+        "The new database is deleted in two steps: first its operator backs it up",
         (
             Step("kubectl", "delete", PAYMENTS, "deleting"),
             _says(OPERATOR, PAYMENTS, "BackingUp", 1.0),

@@ -24,7 +24,7 @@ import yaml
 from exporter.errors import ClusterError
 from exporter.journal.read import open_reader
 from exporter.model import Change, decode
-from exporter.sandbox.closing import report
+from exporter.sandbox.closing import by_writer, came_back
 from exporter.sandbox.crds import BACKUP_POLICY, CACHE, DATABASE, ROUTE
 from exporter.sandbox.day import Summary, differences, play, prepare
 from exporter.sandbox.hands import Hands, reach
@@ -115,7 +115,7 @@ async def _watched_day(cluster: Cluster, folder: Path) -> Day:
             begun = [asyncio.Event() for _ in TYPES]
             watches = [asyncio.create_task(truth.watch(session, *one)) for one in zip(TYPES, begun, strict=True)]
             await asyncio.gather(*(one.wait() for one in begun))
-            summary = await play(hands, speed=math.inf, tell=print)
+            summary = await play(hands, speed=math.inf, begin=_begin)
             for kind in TYPES:
                 await _end(hands, kind)
             await asyncio.wait_for(asyncio.gather(*watches), 20)
@@ -123,6 +123,15 @@ async def _watched_day(cluster: Cluster, folder: Path) -> Day:
     shown = _cli("changes", "--data-dir", data_dir, "-o", "json")
     changes = [change for change in map(decode, shown.encode().splitlines()) if change.group in GROUPS]
     return Day(summary, dict(truth.events), changes, data_dir, shown)
+
+
+async def _begin(*_: object) -> None:
+    """Let a scene begin at once."""
+
+
+async def _never(title: str, _: int) -> None:
+    """Let none begin."""
+    pytest.fail(title)
 
 
 def _session(cluster: Cluster) -> aiohttp.ClientSession:
@@ -191,7 +200,7 @@ def test_what_was_seen_is_what_was_done(day: Day) -> None:
     """Each act of the day is in the journal with its word and its writer, and nothing else is."""
     assert differences(day.summary, _played(day.changes)) == []
     assert Counter(change.change for change in _played(day.changes)) == {
-        "created": 3, "recreated": 1, "deleted": 2, "deleting": 1, "spec": 16, "metadata": 3, "status": 17,
+        "created": 3, "recreated": 1, "deleted": 2, "deleting": 1, "spec": 16, "metadata": 3, "status": 18,
         "ownership": 1,
     }  # fmt: skip
 
@@ -239,7 +248,7 @@ def test_a_status_of_timestamps_alone_is_a_heartbeat(day: Day) -> None:
     """The operator's looks are heartbeats, its other reports are not; all of them are a controller's."""
     statuses = [change for change in day.changes if change.change == "status"]
 
-    assert Counter(change.heartbeat for change in statuses) == {True: 8, False: 9}
+    assert Counter(change.heartbeat for change in statuses) == {True: 8, False: 10}
     assert {change.writer.class_ for change in statuses} == {"controller"}
     assert {change.writer.subresource for change in statuses} == {"status"}
 
@@ -263,17 +272,19 @@ def test_a_deletion_in_two_steps_is_two_words(day: Day) -> None:
 
 def test_the_closing_says_what_was_put_back_what_came_back_and_what_was_fought_over(day: Day) -> None:
     """The summary for people finds the three by itself, from the changes alone."""
-    lines = [" ".join(line.split()) for line in report(_played(day.changes))]
+    changes = _played(day.changes)
+    facts = came_back(changes)
 
-    assert "database-operator (controller) 16 8 heartbeat, 7 status, 1 metadata" in lines
+    assert ("database-operator (controller)", " 16   8 heartbeat, 7 status, 1 metadata") in by_writer(changes)
     # Without pauses, one type's changes may be written down before another's: only within a type is there an order.
-    assert {line.split(": ")[0] for line in lines[lines.index("") + 1 :]} == {
-        "put back Database shop/orders /spec/replicas",
-        "fought over Cache shop/sessions /spec/replicas",
-        "came back Route search/search-api",
+    assert {(about, sentence.split(": ")[0]) for about, sentence in facts} == {
+        ("put back", "Database shop/orders /spec/replicas"),
+        ("fought over", "Cache shop/sessions /spec/replicas"),
+        ("came back", "Route search/search-api"),
     }
-    assert any("kubectl-edit (human) made it 5, argocd-controller (gitops) made it 3 again" in line for line in lines)
-    assert any("cost-optimizer and hpa-like-scaler took it back from each other 6 times" in line for line in lines)
+    told = " ".join(sentence for _, sentence in facts)
+    assert "kubectl-edit (human) made it 5, argocd-controller (gitops) made it 3 again" in told
+    assert "cost-optimizer and hpa-like-scaler took it back from each other 6 times" in told
 
 
 async def test_the_day_is_not_played_twice_in_one_cluster(day: Day, cluster: Cluster) -> None:
@@ -281,7 +292,7 @@ async def test_the_day_is_not_played_twice_in_one_cluster(day: Day, cluster: Clu
     assert day.summary.deeds
     async with reach(str(cluster.kubeconfig)) as hands:
         with pytest.raises(ClusterError, match=r"^backuppolicies\.backup\.example\.com is there already: "):
-            await play(hands, speed=math.inf, tell=pytest.fail)
+            await play(hands, speed=math.inf, begin=_never)
 
 
 def test_secrets_are_seen_to_change_and_never_shown(day: Day) -> None:

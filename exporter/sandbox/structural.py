@@ -1,0 +1,65 @@
+"""What a schema makes of an object: fields that it does not know go, and what it has defaults for is filled in.
+
+Pure. The rules are those of apiextensions' structural schemas. Must never change an object, nor judge it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from exporter.sandbox.kinds import Schema
+    from exporter.sandbox.patch import Json
+
+Object = dict[str, Any]
+
+_OF_EVERY_OBJECT = ("apiVersion", "kind", "metadata")
+
+
+def fit(obj: Object, schema: Schema) -> Object:
+    """Give an object without unknown fields and with defaults; its metadata is left alone."""
+    fitted: Object = _fit_object(obj, schema, kept=_OF_EVERY_OBJECT)
+    return fitted
+
+
+def _fit(value: Json, schema: Schema) -> Json:
+    if isinstance(value, dict):
+        kept = _OF_EVERY_OBJECT if schema.get("x-kubernetes-embedded-resource") else ()
+        return _fit_object(value, schema, kept)
+    items = schema.get("items")
+    if isinstance(value, list) and items:
+        fitted = [_fit(one, items) for one in value]
+        # What nothing changed in stays the same thing, which makes comparing it free.
+        return value if all(map(_is, fitted, value)) else fitted
+    return value
+
+
+def _fit_object(value: Object, schema: Schema, kept: Iterable[str]) -> Object:
+    known = schema.get("properties") or {}
+    more = schema.get("additionalProperties")
+    keeps_all = schema.get("x-kubernetes-preserve-unknown-fields") or more is True
+    fitted: Object = {}
+    changed = False
+    for key, one in value.items():
+        inner = known.get(key) or (more if isinstance(more, dict) else None)
+        if key in kept:
+            fitted[key] = one
+        elif inner is not None:
+            if one is None and "default" in inner and not inner.get("nullable"):
+                continue  # filled in below
+            fitted[key] = _fit(one, inner)
+            changed = changed or fitted[key] is not one
+        elif keeps_all:
+            fitted[key] = one
+    for key, inner in known.items():
+        if "default" in inner and key not in fitted:
+            fitted[key] = _fit(inner["default"], inner)
+            changed = True
+    return fitted if changed or len(fitted) != len(value) else value
+
+
+def _is(left: object, right: object) -> bool:
+    return left is right
