@@ -22,7 +22,7 @@ from exporter.stream import Stream
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from exporter.changes.observation import Mode
     from exporter.ingest import Inbox
@@ -82,6 +82,7 @@ class Follower:
         self._went_backwards = went_backwards
         self._lists = asyncio.Semaphore(_LISTS_AT_ONCE)
         self._streams: dict[Scope, Stream] = {}
+        self._ending: dict[Scope, Stream] = {}
         self._schemas: dict[tuple[str, str], Schema] = {}
         self._held = {scope for _, scope in journal.scopes()}
         self._discovered = False
@@ -119,7 +120,8 @@ class Follower:
 
     async def stop(self) -> None:
         """End all streams."""
-        tasks = [*self._tasks, *(stream.task for stream in self._streams.values())]
+        streams = (*self._streams.values(), *self._ending.values())
+        tasks = [*self._tasks, *(stream.task for stream in streams)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -130,29 +132,28 @@ class Follower:
         """A CRD is there, or changed."""
         resource_type = definition.type
         before = self._journal.definitions().get(resource_type.identity)
-        self._journal.define(*resource_type.identity, definition.uid, definition.digest)
         self._schemas[resource_type.identity] = definition.schema
-        if not self._types.wants(resource_type):
-            return
-        installed = (self._discovered_before or self._discovered) and (before is None or before[0] != definition.uid)
-        refresh = before is not None and before != (definition.uid, definition.digest)
-        for scope in self._scopes_of(resource_type):
-            self._follow(resource_type, scope, installed=installed, refresh=refresh and not installed)
+        if self._types.wants(resource_type):
+            installed = (self._discovered_before or self._discovered) and (
+                before is None or before[0] != definition.uid
+            )
+            refresh = before is not None and before != (definition.uid, definition.digest)
+            for scope in self._scopes_of(resource_type):
+                self._follow(resource_type, scope, installed=installed, refresh=refresh and not installed)
+        # Only now: after a crash before this the type is as new as it was.
+        self._journal.define(*resource_type.identity, definition.uid, definition.digest)
 
     def undefined(self, definition: Definition) -> None:
         """A CRD was removed, and its objects with it."""
-        self._journal.undefine(*definition.type.identity)
-        for scope in self._scopes_of(definition.type):
-            if stream := self._streams.pop(scope, None):
-                self._background(self._end(stream))
+        ended = [stream for scope in self._scopes_of(definition.type) if (stream := self._streams.pop(scope, None))]
+        self._ending.update({stream.scope: stream for stream in ended})
+        self._background(self._take_away(definition.type.identity, definition.uid, ended))
 
     def complete(self, uids: frozenset[str]) -> None:
         """All CRDs have been told: those that the journal has and the server has not were removed meanwhile."""
         for identity, (uid, _) in self._journal.definitions().items():
             if uid not in uids:
-                self._journal.undefine(*identity)
-                for scope in [scope for scope in self._held if (scope.group, scope.resource) == identity]:
-                    self._background(self._remove(scope))
+                self._background(self._take_away(identity, uid))
         self._journal.note("discovered", "yes")
         if not self._discovered:
             self._discovered = True
@@ -187,6 +188,8 @@ class Follower:
     def _follow(self, resource_type: ResourceType, scope: Scope, *, installed: bool, refresh: bool) -> None:
         """Begin, or go on with, a stream."""
         running = self._streams.get(scope)
+        if ending := self._ending.pop(scope, None):
+            ending.task.cancel()  # the list of the new stream tells what it did not; two would tell out of order
         if running is not None:
             if running.type == resource_type:
                 if refresh:
@@ -217,13 +220,24 @@ class Follower:
         self._show(resource_type)
         stream.task = asyncio.create_task(stream.run(refresh=refresh), name=f"follow {resource_type}")
 
+    async def _take_away(self, identity: tuple[str, str], uid: str, ended: Iterable[Stream] = ()) -> None:
+        """Take everything of a type away, and forget its CRD only then: after a crash before that it is done again."""
+        await asyncio.gather(*(self._end(stream) for stream in ended))
+        for scope in [scope for scope in self._held if (scope.group, scope.resource) == identity]:
+            await self._remove(scope, self._journal.type_of(scope))
+        if self._journal.definitions().get(identity, ("",))[0] == uid:
+            self._journal.undefine(*identity)
+
     async def _end(self, stream: Stream) -> None:
-        """Let a stream whose type was removed tell its last, then take everything of the type away."""
+        """Let a stream whose type was removed tell its last, then take everything of its scope away."""
         deadline = time.monotonic() + _LAST_WORDS
-        while time.monotonic() < deadline and not stream.refused:  # noqa: ASYNC110 - told by the server, in its time
+        # What ends it is told by the server, in its time.
+        while time.monotonic() < deadline and not stream.refused and not stream.task.done():  # noqa: ASYNC110 - it is asked
             await asyncio.sleep(0.1)
         stream.task.cancel()
-        await self._remove(stream.scope)
+        if self._ending.get(stream.scope) is stream:
+            del self._ending[stream.scope]
+        await self._remove(stream.scope, stream.type)
         self._show(stream.type)
         log.info("type removed", type=str(stream.type))
 
@@ -239,13 +253,15 @@ class Follower:
             with suppress(KeyError):
                 gauge.remove(*labels)
 
-    async def _remove(self, scope: Scope) -> None:
+    async def _remove(self, scope: Scope, resource_type: ResourceType | None) -> None:
+        """Report what is held of a scope as deleted; returns when that is committed."""
         if scope in self._streams:
             return  # it was installed again meanwhile: the list of the new stream tells what went
         self._held.discard(scope)
-        resource_type = self._journal.type_of(scope)
         if resource_type is not None:
             await self._inbox.put(Removed(resource_type, scope))
+        while self._journal.checkpoint_of(scope) is not None and scope not in self._streams:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.1)
 
     def _backwards(self) -> None:
         """Note once that the history went backwards, though every stream finds it out."""

@@ -52,6 +52,8 @@ _SENSITIVE_PAIRS = frozenset(
         ("connection", "url"), ("docker", "configjson"), ("private", "pem"), ("session", "cookie"),
     }
 )  # fmt: skip
+# So begin the keys in managedFields that hold a value of a set, or the keys of an entry of a list-map.
+_ENTRY = frozenset({"v:", "k:"})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 # A shape, and the literals of which one must occur in the raw JSON for the shape to be possible. The literals are
@@ -135,6 +137,7 @@ class Redactor:
         self._key = key
         self._patterns = compile_patterns(pointers)
         self._declared: tuple[Pattern, ...] = ()  # of the object at hand, for the copy of it in its annotation
+        self._by_place = False  # some fields of it are secret by their place
         self.count = 0
 
     def redact(
@@ -151,6 +154,7 @@ class Redactor:
         """
         self._declared = passwords
         patterns = self.names(secret=secret, passwords=passwords)
+        self._by_place = bool(patterns)
         if not patterns and _MAY_HOLD_ANY.search(raw) is None:
             return obj
         shapes = _MAY_HOLD_SHAPE.search(raw) is not None
@@ -161,7 +165,9 @@ class Redactor:
         """Give the patterns of the fields that are secret by their place; arguments as for `redact`."""
         return self._patterns + passwords + (_SECRET_PATTERNS if secret else ())
 
-    def _mapping(self, value: dict[str, Any], patterns: tuple[Pattern, ...], *, shapes: bool) -> dict[str, Any]:
+    def _mapping(
+        self, value: dict[str, Any], patterns: tuple[Pattern, ...], *, shapes: bool, within: str = ""
+    ) -> dict[str, Any]:
         copy: dict[str, Any] | None = None
         for key, item in value.items():
             deeper = below(patterns, key) if patterns else ()
@@ -170,12 +176,12 @@ class Redactor:
             elif isinstance(item, str):
                 new = self._string(key, item, shapes=shapes)
             elif isinstance(item, dict):
-                new = self._mapping(item, deeper, shapes=shapes) if item else item
+                new = self._mapping(item, deeper, shapes=shapes, within=key) if item else item
             elif isinstance(item, list):
                 new = self._list(key, item, deeper, shapes=shapes)
             else:
                 new = item
-            shown = self._pieces(key) if shapes else key
+            shown = self._shown(key, within, shapes=shapes)
             if new is not item or shown is not key:
                 if copy is None:
                     copy = dict(value)
@@ -187,6 +193,11 @@ class Redactor:
             copy = copy or dict(value)
             copy["value"] = self._marker(value["value"])
         return value if copy is None else copy
+
+    def _shown(self, key: str, within: str, *, shapes: bool) -> str:
+        if key[:2] in _ENTRY and (self._by_place or _is_sensitive(within)):
+            return key[:2] + self._marker(key[2:])
+        return self._pieces(key) if shapes else key
 
     def _list(self, key: str, value: list[Any], patterns: tuple[Pattern, ...], *, shapes: bool) -> list[Any]:
         copy: list[Any] | None = None
@@ -212,20 +223,33 @@ class Redactor:
             return self._applied(value)
         if _is_sensitive(key) and value:
             return self._marker(value)
+        if value.lstrip()[:1] in ("{", "["):
+            value = self._document(value, shapes=shapes)
         return self._pieces(value) if shapes else value
 
     def _applied(self, value: str) -> str:
         """Redact the object inside a last-applied annotation; one that is no object is replaced as a whole."""
         try:
             obj = msgspec.json.decode(value)
+            if not isinstance(obj, dict):
+                return self._marker(value)
+            secret = obj.get("kind") == "Secret" and obj.get("apiVersion") == "v1"
+            patterns = self.names(secret=secret, passwords=self._declared)
+            redacted = self._mapping(obj, patterns, shapes=True)
         except (msgspec.DecodeError, RecursionError):
             return self._marker(value)
-        if not isinstance(obj, dict):
-            return self._marker(value)
-        secret = obj.get("kind") == "Secret" and obj.get("apiVersion") == "v1"
-        patterns = self.names(secret=secret, passwords=self._declared)
-        redacted = self._mapping(obj, patterns, shapes=True)
         return value if redacted is obj else msgspec.json.encode(redacted).decode()
+
+    def _document(self, value: str, *, shapes: bool) -> str:
+        """Redact JSON in a string by its keys; what is none is left to the shapes."""
+        try:
+            held = [msgspec.json.decode(value)]
+            redacted = self._list("", held, (), shapes=shapes)
+            return value if redacted is held else msgspec.json.encode(redacted[0]).decode()
+        except msgspec.DecodeError:
+            return value
+        except RecursionError:
+            return self._marker(value)
 
     def _all(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
         """Replace every leaf that carries something."""
@@ -247,7 +271,12 @@ class Redactor:
             return value
         self.count += 1
         digest = hmac.new(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
-        return f"{_FENCE}redacted:{digest[:16]}{_FENCE}"
+        return mark(digest)
+
+
+def mark(digest: str) -> str:
+    """Write what stands in the place of a value: it is shown as `<redacted>`, and differs where the digest does."""
+    return f"{_FENCE}redacted:{digest[:16]}{_FENCE}"
 
 
 def may_hold_secret(fields: Iterable[tuple[str, msgspec.Raw]]) -> bool:

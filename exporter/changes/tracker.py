@@ -18,6 +18,7 @@ from exporter.changes.diff import Diff
 from exporter.changes.pointer import matches
 from exporter.changes.reading import read_version
 from exporter.changes.redact import mask
+from exporter.changes.shallow import shallow
 from exporter.changes.version import Fields, Version, opaque, unpack
 from exporter.changes.writer import entries_of, find_writer
 from exporter.model import UNRESOLVED, Change, Stored, Tombstone, change_id
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from exporter.changes.writer import WriterTable
     from exporter.model import ChangeType, Event, FieldChange, ObjectKey, ResourceType, Writer
     from exporter.timestamps import Timestamp
+
+    Cut = Callable[[bytes], bytes]
 
 
 RECREATED_WITHIN = 600_000_000_000
@@ -99,6 +102,13 @@ class Tracker:
 
     def observe(self, seen: Observation, batch: Batch) -> None:
         """Take in one object as a watch or a list showed it; what follows from it goes into the batch."""
+        try:
+            self._observe(seen, batch)
+        except RecursionError:
+            # Each of the things below puts what it does into the batch at its end, so nothing half done is there.
+            self._observe(msgspec.structs.replace(seen, raw=shallow(seen.raw)), batch, cut=shallow)
+
+    def _observe(self, seen: Observation, batch: Batch, cut: Cut = bytes) -> None:
         key = seen.key
         held = self._last(key, batch)
         old = held if held is not None and held.uid == seen.head.uid else None
@@ -109,10 +119,10 @@ class Tracker:
                 batch.objects[key] = Stored(old.uid, old.resource_version, state)
         elif seen.event == "deleted":
             if old is not None:
-                self._delete(seen, key, old, batch)
+                self._delete(seen, key, old, batch, cut)
         elif old is not None:
             if old.resource_version != seen.head.resource_version:
-                self._modify(seen, key, old, batch)
+                self._modify(seen, key, old, batch, cut)
         elif held is not None or seen.mode != "live" or not self._is_buried(key, seen.head.uid, batch):
             if held is not None:
                 self._delete_unseen(seen, key, held, batch)
@@ -157,11 +167,11 @@ class Tracker:
 
     def _create(self, seen: Observation, key: ObjectKey, batch: Batch) -> None:
         version, untouched = self._read(seen, batch)
-        stored = batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, version.pack())
-        batch.count(seen.type, key.namespace, 1)
+        stored = Stored(seen.head.uid, seen.head.resource_version, version.pack())
         if seen.mode == "baseline":
+            batch.objects[key] = stored
+            batch.count(seen.type, key.namespace, 1)
             return
-        self._remember(key, _Recent(stored, version.raw, untouched))
         stone = batch.tombstones.get(key) or self._buried(key)
         back = (
             stone is not None
@@ -172,56 +182,60 @@ class Tracker:
         meta = version.metadata
         created = str(meta.get("creationTimestamp", ""))
         writer, _ = find_writer(self._writers, (), entries_of(meta), change=change, created=created)
-        batch.changes.append(
-            self._change(
-                seen.type, key, seen.head.uid, "added", change, seen.observed, writer,
-                meta=meta, happened=created, gap=seen.mode == "catch_up",
-            )
+        told = self._change(
+            seen.type, key, seen.head.uid, "added", change, seen.observed, writer,
+            meta=meta, happened=created, gap=seen.mode == "catch_up",
         )  # fmt: skip
+        batch.changes.append(told)
+        batch.objects[key] = stored
+        batch.count(seen.type, key.namespace, 1)
+        self._remember(key, _Recent(stored, version.raw, untouched))
 
-    def _modify(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch) -> None:
+    def _modify(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch, cut: Cut) -> None:
         recent = self._recent.pop(key, None)
         if recent is not None and recent.stored is old:
-            was, known = Version(recent.raw), recent.untouched
+            was, known = Version(cut(recent.raw)), recent.untouched
         else:
-            was, known = unpack(old.state), False
+            was, known = Version(cut(unpack(old.state))), False
         version, untouched = self._read(seen, batch, was if known else None)
-        stored = batch.objects[key] = Stored(seen.head.uid, seen.head.resource_version, version.pack())
+        stored = Stored(seen.head.uid, seen.head.resource_version, version.pack())
         if seen.mode == "baseline":
+            batch.objects[key] = stored
             return
-        self._remember(key, _Recent(stored, version.raw, untouched))
         sections = take_apart(was, version)
         meta = version.metadata
         change = classify(was.metadata, meta, sections)
         fields, truncated = self._fields(seen.type, sections)
-        batch.truncated += truncated
         before = entries_of(was.metadata)
         writer, time = find_writer(self._writers, before, entries_of(meta), change=change, fields=fields)
-        if seen.mode == "catch_up":
-            batch.coalesced += _swallowed(was.metadata, meta)
-        heartbeat = bool(fields) and (
+        whole = bool(fields) and not truncated  # what was cut off may be anything
+        heartbeat = whole and (
             (change == "status" and is_heartbeat(fields))
             or (bool(self._ignore) and all(matches(self._ignore, one.path) for one in fields))
         )
         happened = meta.get("deletionTimestamp", "") if change == "deleting" else time
-        batch.changes.append(
-            self._change(
-                seen.type, key, seen.head.uid, "modified", change, seen.observed, writer,
-                meta=meta, happened=happened, fields=fields, truncated=truncated, heartbeat=heartbeat,
-                gap=seen.mode == "catch_up",
-            )
+        told = self._change(
+            seen.type, key, seen.head.uid, "modified", change, seen.observed, writer,
+            meta=meta, happened=happened, fields=fields, truncated=truncated, heartbeat=heartbeat,
+            gap=seen.mode == "catch_up",
         )  # fmt: skip
+        if seen.mode == "catch_up":
+            batch.coalesced += _swallowed(was.metadata, meta)
+        batch.truncated += truncated
+        batch.changes.append(told)
+        batch.objects[key] = stored
+        self._remember(key, _Recent(stored, version.raw, untouched))
 
-    def _delete(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch) -> None:
-        self._forget(key, batch)
-        batch.count(seen.type, key.namespace, -1)
+    def _delete(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch, cut: Cut) -> None:
         if seen.mode == "left":
             batch.forgotten += 1
-            return
-        meta = unpack(old.state).metadata
-        batch.tombstones[key] = Tombstone(old.uid, seen.observed)
-        change = self._change(seen.type, key, old.uid, "deleted", "deleted", seen.observed, UNRESOLVED, meta=meta)
-        batch.changes.append(msgspec.structs.replace(change, resource_version=seen.head.resource_version))
+        else:
+            meta = Version(cut(unpack(old.state))).metadata
+            told = self._change(seen.type, key, old.uid, "deleted", "deleted", seen.observed, UNRESOLVED, meta=meta)
+            batch.changes.append(msgspec.structs.replace(told, resource_version=seen.head.resource_version))
+            batch.tombstones[key] = Tombstone(old.uid, seen.observed)
+        self._forget(key, batch)
+        batch.count(seen.type, key.namespace, -1)
 
     def _delete_unseen(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch) -> None:
         """An object of another uid is in the place: the one that we know must have been deleted before."""
@@ -262,7 +276,7 @@ class Tracker:
         passwords = self._schema(seen.type).passwords
         try:
             return read_version(self._redactor, seen.raw, secret=secret, passwords=passwords, before=before)
-        except (ValueError, RecursionError, TypeError):
+        except (ValueError, TypeError):
             batch.unreadable += 1
             return opaque(seen.raw, seen.head), False
 

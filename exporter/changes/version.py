@@ -92,9 +92,10 @@ class Version(Fields):
         return packed
 
 
-def unpack(state: bytes) -> Version:
-    """Give back what was packed."""
-    return Version(isal_zlib.decompress(state))
+def unpack(state: bytes) -> bytes:
+    """Give back the JSON of what was packed."""
+    raw: bytes = isal_zlib.decompress(state)
+    return raw
 
 
 def read_object(raw: bytes) -> tuple[dict[str, Any], bytes]:

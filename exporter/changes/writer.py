@@ -170,7 +170,9 @@ def _narrow(entries: list[Entry], fewer: list[Entry]) -> list[Entry]:
     return fewer or entries
 
 
-def _gained(old: Entry, new: Entry) -> bool:
+def _gained(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return bool(old != new)  # of an entry that was nested too deeply a part was cut off
     return any(key not in old or (item != old[key] and _gained(old[key], item)) for key, item in new.items())
 
 

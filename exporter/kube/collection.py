@@ -6,12 +6,13 @@ which question is the reflector's business.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from exporter.changes.observation import Mode, Observation, read_bookmark, read_head
+from exporter.changes.shallow import shallow
 from exporter.errors import ApiError, ClusterError, ExpiredError
 from exporter.timestamps import now
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from exporter.model import Event, ResourceType, Scope
     from exporter.timestamps import Timestamp
 
+
+_T = TypeVar("_T")
 
 _PAGE = "500"
 _JSON = "application/json"
@@ -92,6 +95,14 @@ _list_decoder = msgspec.json.Decoder(_List)
 _status_decoder = msgspec.json.Decoder(_Status)
 
 
+def _decoded(decoder: msgspec.json.Decoder[_T], raw: bytes, *, around: int) -> _T:
+    """Decode; an object that is nested too deeply is cut, lest the one of a stranger keep us from all the others."""
+    try:
+        return decoder.decode(raw)
+    except RecursionError:
+        return decoder.decode(shallow(raw, around))
+
+
 class Collection:
     """The objects of one scope on the server.
 
@@ -147,7 +158,7 @@ class Collection:
 
     def _item(self, line: bytes, mode: Mode, observed: Timestamp) -> Observation | Bookmark | None:
         try:
-            event = _event_decoder.decode(line)
+            event = _decoded(_event_decoder, line, around=1)
             raw = bytes(event.object)
             if event.type == "ERROR":
                 status = _status_decoder.decode(raw)
@@ -155,7 +166,7 @@ class Collection:
                 raise kind(status.code, status.reason, status.message)
             if event.type == "BOOKMARK":
                 return Bookmark(*read_bookmark(raw))
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             msg = f"the watch of {self.type} held something that is no event: {error}"
             raise BrokenStreamError(msg) from error
         if event.type not in _EVENTS:
@@ -165,17 +176,27 @@ class Collection:
 
     def _observation(self, event: Event, raw: bytes, mode: Mode, observed: Timestamp) -> Observation | None:
         try:
-            head = read_head(raw)
-        except (ValueError, RecursionError):
+            try:
+                head = read_head(raw)
+            except RecursionError:
+                raw = shallow(raw)
+                head = read_head(raw)
+        except ValueError:
             self._sink.skipped("no_identity")
             return None
         return Observation(self.type, self.scope, event, head, raw, observed, mode)
 
-    async def pages(self, mode: Mode) -> AsyncIterator[tuple[str, list[Observation]]]:
+    async def pages(
+        self, mode: Mode, *, anew: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[tuple[str, list[Observation]]]:
         """List in pages: each with the version of the list, which is the same on all of them.
 
         Where the pages take longer than the server remembers, everything is asked for again in one piece; then some
-        objects come twice.
+        objects come twice, and some that came are no longer there.
+
+        Args:
+            mode: how the observations are to be taken
+            anew: is called when what came before does not belong to the list that comes now
 
         Raises:
             ApiError: the server refused
@@ -191,10 +212,11 @@ class Collection:
                 if "continue" not in params:
                     raise
                 params = self._selection.params()
+                anew()
                 continue
             try:
-                page = _list_decoder.decode(body)
-            except (msgspec.DecodeError, RecursionError) as error:
+                page = _decoded(_list_decoder, body, around=2)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 msg = f"the list of {self.type} is no list: {error}"
                 raise BrokenStreamError(msg) from error
             self._sink.received()

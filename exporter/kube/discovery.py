@@ -35,6 +35,8 @@ CRD = ResourceType(
 _SCOPE = Scope(CRD.group, CRD.resource)
 # How often groups without CRDs are asked for.
 _ASK_AGAIN = 300.0
+# Seconds after an error that nobody expected.
+_AFTER_ERROR = 5.0
 _VERBS = {"list", "watch"}
 
 
@@ -85,8 +87,16 @@ class Discovery:
             version="", mode="baseline", lists=asyncio.Semaphore(),
         )  # fmt: skip
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(reflector.run())
+            tasks.create_task(self._follow_definitions(reflector))
             tasks.create_task(self._ask_for_groups())
+
+    async def _follow_definitions(self, reflector: Reflector) -> None:
+        while True:
+            try:
+                await reflector.run()
+            except Exception as error:  # noqa: BLE001 - what the listener could not take in is told again
+                log.warning("internal error, the CRDs are told again later", error=brief(error))
+                await asyncio.sleep(_AFTER_ERROR)
 
     async def _ask_for_groups(self) -> None:
         groups = self._selection.named_groups()
@@ -102,6 +112,8 @@ class Discovery:
                             self._listener.offered(resource_type)
                 except ClusterError as error:
                     log.warning("types of a group not found, asking again later", group=group, error=str(error))
+                except Exception as error:  # noqa: BLE001 - an odd answer of one group, or the listener's trouble
+                    log.warning("internal error, asking for a group again later", group=group, error=brief(error))
             self._listener.asked()
             await asyncio.sleep(_ASK_AGAIN)
 
@@ -132,15 +144,21 @@ class Discovery:
             log.warning("a CRD cannot be read", crd=crd.get("metadata", {}).get("name"), error=repr(error))
             return
         uid = str(crd["metadata"]["uid"])
-        if definition is not None and self._known.get(uid) != definition:
-            self._known[uid] = definition
-            self._listener.defined(definition)
+        if definition is None or self._known.get(uid) == definition:
+            return
+        # One that was deleted and made again while nobody looked: a list tells of the new one first.
+        for other, known in list(self._known.items()):
+            if other != uid and known.type.identity == definition.type.identity:
+                self.vanished(other)
+        self._listener.defined(definition)
+        self._known[uid] = definition
 
     def vanished(self, uid: str) -> None:
         """Take in that a CRD is gone."""
-        definition = self._known.pop(uid, None)
+        definition = self._known.get(uid)
         if definition is not None:
             self._listener.undefined(definition)
+            del self._known[uid]
 
     def listed(self, uids: set[str]) -> None:
         """Take in that all CRDs have been told."""

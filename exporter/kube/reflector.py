@@ -112,6 +112,7 @@ class Reflector:
                     await self._check_history()
                 await (self._watch() if self._version else self._list())
             except ClusterError as error:
+                self._end_list()  # whoever waits to try again must not keep others from listing
                 await self._recover(error)
             finally:
                 self._end_list()
@@ -234,7 +235,7 @@ class Reflector:
             return
         uids: set[str] = set()
         version = ""
-        async for list_version, page in self._collection.pages(self._mode):
+        async for list_version, page in self._collection.pages(self._mode, anew=uids.clear):
             version = list_version
             for seen in page:
                 uids.add(seen.head.uid)

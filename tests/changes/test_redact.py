@@ -15,7 +15,7 @@ from exporter.changes.redact import MASK, Redactor, mask
 from exporter.changes.tracker import Schema
 from exporter.changes.version import unpack
 from exporter.model import encode
-from tests.changes.objects import KEY, World, seen, widget
+from tests.changes.objects import KEY, World, entry, seen, widget
 from tests.secrets import AS_KEY, BY_KEY, BY_SHAPE, IN_TEXT, SECRETS, needles, planted
 
 
@@ -100,6 +100,47 @@ def test_pointers_of_the_configuration_name_what_goes(pointer: str, expected: An
     assert redacted({"spec": {"a": {"b": "x"}, "l": [{"b": "y"}]}}, pointer) == expected
 
 
+@pytest.mark.parametrize("pointers", [(), ("/spec/pins",)])
+def test_the_values_of_a_set_go_from_managed_fields_too(pointers: tuple[str, ...]) -> None:
+    """The server repeats the values of a set, and of a list's keys, as names of fields; who wrote is still told."""
+    owned: dict[str, Any] = {
+        "f:spec": {"f:pins": {'v:"pin-0001"': {}}, "f:passwords": {'v:"hunter2"': {}}, "f:tags": {'v:"web"': {}}}
+    }
+    meta = {"managedFields": [entry("one") | {"fieldsV1": owned}]}
+    spec = {"pins": ["pin-0001"], "passwords": ["hunter2"], "tags": ["web"]}
+    world = World(redact=pointers)
+    (change,) = world.take(seen(widget(1, spec=spec, meta=meta), "added"))
+    state = unpack(world.stored[KEY].state)
+
+    assert b"hunter2" not in state
+    assert (b"pin-0001" in state, state.count(b"web")) == ((False, 2) if pointers else (True, 3))
+    assert change.writer.name == "one"
+
+
+def test_json_in_a_string_is_redacted_by_its_keys() -> None:
+    """A document inside a field loses what the same keys outside would lose, and nothing else."""
+    held = {"user": "a", "password": "hunter 2", "more": [{"api_key": "k"}]}
+    shown = redacted({"spec": {"config": msgspec.json.encode(held).decode(), "other": ' {"user": "a"}', "no": "{"}})
+
+    assert msgspec.json.decode(shown["spec"]["config"]) == {"user": "a", "password": MASK, "more": [{"api_key": MASK}]}
+    assert (shown["spec"]["other"], shown["spec"]["no"]) == (' {"user": "a"}', "{")
+
+
+@pytest.mark.parametrize("name", ["kubectl.kubernetes.io/last-applied-configuration", "config"])
+@pytest.mark.parametrize("depth", [300, 700, 980, 5000])
+def test_json_in_a_string_of_any_depth_does_no_harm(name: str, depth: int) -> None:
+    """A document that is nested too deeply to be looked at is hidden as a whole or as far as it can be looked at."""
+    world = World()
+    text = '{"password":' * depth + '"hunter2"' + "}" * depth
+    changes = [
+        *world.take(seen(widget(1, meta={"annotations": {name: text}}), "added")),
+        *world.take(seen(widget(2, meta={"annotations": {name: text.replace("hunter2", "hunter3")}}))),
+    ]
+
+    assert [change.change for change in changes] == ["created", "metadata"]
+    assert b"hunter" not in encode(changes[1]) + unpack(world.stored[KEY].state)
+
+
 def test_letters_that_a_server_escaped_hide_nothing() -> None:
     """A token written with JSON escapes is found all the same."""
     raw = msgspec.json.encode({"x": BY_SHAPE["github"]}).replace(b"ghp_", rb"\u0067hp_")
@@ -115,7 +156,7 @@ def test_no_planted_secret_survives_in_states_or_changes() -> None:
     kept = [world.stored[KEY].state]
     (changed,) = world.take(seen(widget(2, generation=2, meta=later.pop("metadata"), **later)))
     kept.append(world.stored[KEY].state)
-    text = b"".join([encode(created), encode(changed), *(unpack(state).raw for state in kept)]).decode()
+    text = b"".join([encode(created), encode(changed), *(unpack(state) for state in kept)]).decode()
 
     assert len(SECRETS) == 60
     assert [needle for needle in needles() if needle in text] == []

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from msgspec import UNSET
 
 from exporter.batch import Batch
+from exporter.changes.diff import Diff
 from exporter.changes.observation import Head, Observation
 from exporter.changes.pointer import compile_patterns
 from exporter.changes.tracker import Schema
@@ -191,17 +193,60 @@ def test_a_heartbeat_is_a_status_of_times_alone() -> None:
     assert (change.change, change.heartbeat) == ("status", True)
 
 
+@pytest.mark.parametrize("depth", [150, 300, 450, 600, 900, 3000])
+@pytest.mark.parametrize("brackets", ["[]", ('{"a":', "}")])
+def test_an_object_of_any_depth_is_followed(depth: int, brackets: tuple[str, str]) -> None:
+    """However deeply an object is nested, its changes are seen and what is not nested so deeply is compared as ever."""
+    world = World()
+    changes = []
+    for version in (1, 2, 3):
+        deep = brackets[0] * depth + str(version) + brackets[1] * depth
+        obj = widget(version, generation=version, spec={"deep": "DEEP", "size": version})
+        raw = msgspec.json.encode(obj).replace(b'"DEEP"', deep.encode())
+        head = Head(name="web", uid="uid-1", namespace="team-a", resource_version=str(version))
+        changes += world.take(Observation(WIDGET, SCOPE, "modified", head, raw, at("10:00:00")))
+    changes += world.take(Observation(WIDGET, SCOPE, "deleted", head, raw, at("10:00:00")))
+
+    assert [change.change for change in changes] == ["created", "spec", "spec", "deleted"]
+    assert [(one.old, one.new) for one in changes[1].fields if one.path == "/spec/size"] == [(1, 2)]
+    assert len(changes[1].fields) == 2
+
+
 def test_an_object_that_cannot_be_read_is_still_followed() -> None:
-    """An object nested beyond reason is known by its hash: others are untouched, and its changes are seen."""
+    """An object that is no JSON inside is known by its hash: others are untouched, and its changes are seen."""
     world, batch = World(), Batch()
     for version in (1, 2):
-        deep = "[" * 3000 + str(version) + "]" * 3000
-        raw = msgspec.json.encode(widget(version, spec="DEEP")).replace(b'"DEEP"', deep.encode())
+        raw = msgspec.json.encode(widget(version, spec="BAD")).replace(b"BAD", b"\xff" * version)
         head = Head(name="web", uid="uid-1", namespace="team-a", resource_version=str(version))
         world.tracker.observe(Observation(WIDGET, SCOPE, "modified", head, raw, at("10:00:00")), batch)
 
     assert [change.change for change in batch.changes] == ["created", "spec"]
     assert batch.unreadable == 2
+
+
+def test_what_was_cut_off_is_no_heartbeat() -> None:
+    """Beside more fields than are told a status may have moved in any way: that is told."""
+    world = World()
+    before, after = ({f"n{n:03}": f"2026-03-01T10:00:0{second}Z" for n in range(120)} for second in (1, 2))
+    world.take(seen(widget(1, status={"seen": before, "phase": "Ready"}), "added"))
+    (change,) = world.take(seen(widget(2, status={"seen": after, "phase": "Failed"})))
+
+    assert (change.change, change.truncated, change.heartbeat) == ("status", True, False)
+
+
+def test_an_observation_that_fails_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version that could not be told is not stored either: the next one is told with what both changed."""
+    world, batch = World(), Batch()
+    world.take(seen(widget(1, spec={"a": 1}), "added"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Diff, "compare", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            world.tracker.observe(seen(widget(2, generation=2, spec={"a": 2})), batch)
+    world.tracker.observe(seen(widget(3, generation=3, spec={"a": 2, "b": 1})), batch)
+
+    assert [[(one.path, one.op) for one in change.fields] for change in batch.changes] == [
+        [("/spec/a", "replace"), ("/spec/b", "add")]
+    ]
 
 
 def test_a_lone_surrogate_is_made_harmless() -> None:

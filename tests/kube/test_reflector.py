@@ -34,6 +34,7 @@ class Recorder:
         self.slept: list[float] = []
         self._grown = asyncio.Condition()
         self.reflector: Reflector | None = None
+        self.paused = asyncio.Event()
 
     async def put(self, item: Observation | Listed | Progress) -> None:
         self.items.append(item)
@@ -43,6 +44,11 @@ class Recorder:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         await asyncio.sleep(0)
+
+    async def pause(self, _: float) -> None:
+        """Sleep for ever."""
+        self.paused.set()
+        await asyncio.Event().wait()
 
     async def until(self, count: int) -> list[str]:
         """Wait for so many items and give them in short."""
@@ -116,7 +122,12 @@ OPEN = Reply(200, [STALL])
 
 @asynccontextmanager
 async def following(
-    directory: Path, *script: Any, version: str = "", mode: Mode = "baseline"
+    directory: Path,
+    *script: Any,
+    version: str = "",
+    mode: Mode = "baseline",
+    lists: asyncio.Semaphore | None = None,
+    pausing: bool = False,
 ) -> AsyncIterator[tuple[Server, Recorder]]:
     """Run a reflector against a script."""
     async with serve() as server:
@@ -139,9 +150,9 @@ async def following(
                 sink,
                 version=version,
                 mode=mode,
-                lists=asyncio.Semaphore(1),
+                lists=lists or asyncio.Semaphore(1),
                 draw=lambda: 0.0,
-                sleep=sink.sleep,
+                sleep=sink.pause if pausing else sink.sleep,
             )
             sink.reflector = reflector
             task = asyncio.create_task(reflector.run())
@@ -186,6 +197,43 @@ async def test_history_that_is_gone_is_asked_for_twice_then_listed(tmp_path: Pat
 
     assert [request.query.get("resourceVersion") for request in server.requests] == ["5", "5", "5", None]
     assert sink.slept[:1] != [0.0]
+
+
+async def test_a_list_that_has_to_begin_anew_does_not_count_what_came_before(tmp_path: Path) -> None:
+    """What was on a page and is gone when everything is asked for again was deleted: no watch tells of that."""
+    script = [
+        status(400, "BadRequest"),
+        page(5, widget(1, uid="gone", meta={"name": "gone"}), more="token"),
+        status(410, "Expired"),
+        page(9, widget(2)),
+        OPEN,
+    ]
+    async with following(tmp_path, *script) as (_, sink):
+        assert await sink.until(3) == ["added 1 baseline", "added 2 baseline", "listed 9 baseline 1"]
+
+
+async def test_who_waits_to_list_again_keeps_nobody_from_listing(tmp_path: Path) -> None:
+    """The right to list is given back before the pause that follows a refusal."""
+    lists = asyncio.Semaphore(1)
+    async with following(tmp_path, status(403, "Forbidden"), lists=lists, pausing=True) as (_, sink):
+        await asyncio.wait_for(sink.paused.wait(), 10)
+
+        assert not lists.locked()
+
+
+@pytest.mark.parametrize("depth", [150, 600, 900, 940, 970, 985, 1500, 9000])
+async def test_an_object_of_any_depth_is_passed_on(tmp_path: Path, depth: int) -> None:
+    """However deeply somebody nests an object, it and those of others come, by a watch and in pages."""
+    deep = (
+        json.dumps(widget(2, uid="deep", spec="DEEP")).replace('"DEEP"', '{"a":' * depth + "1" + "}" * depth).encode()
+    )
+    stream: list[Any] = [b'{"type":"ADDED","object":', deep, b"}\n", event("ADDED", 3), bookmark(3, end=True), STALL]
+    async with following(tmp_path, Reply(200, stream)) as (_, sink):
+        assert await sink.until(3) == ["added 2 baseline", "added 3 baseline", "listed 3 baseline 2"]
+
+    pages = Reply(200, [b'{"metadata":{"resourceVersion":"4"},"items":[', deep, b"]}"])
+    async with following(tmp_path, status(400, "BadRequest"), pages, OPEN) as (_, sink):
+        assert await sink.until(2) == ["added 2 baseline", "listed 4 baseline 1"]
 
 
 async def test_too_many_requests_are_answered_with_patience_not_with_a_list(tmp_path: Path) -> None:

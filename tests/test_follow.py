@@ -1,0 +1,179 @@
+"""Which streams there are while types come and go, and what is left of a type that went."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from exporter.changes.redact import Redactor
+from exporter.changes.tracker import NO_SCHEMA, Tracker
+from exporter.changes.writer import WriterTable
+from exporter.follow import Follower
+from exporter.ingest import Inbox, Ingest
+from exporter.journal.store import Journal
+from exporter.kube.client import Api
+from exporter.kube.collection import Selection
+from exporter.kube.schema import Definition
+from exporter.kube.selection import TypeSelection
+from exporter.metrics.changes import ChangeMetrics
+from exporter.metrics.health import Health
+from tests.changes.objects import KEY, WIDGET
+from tests.kube.test_reflector import PATH, bookmark, event, status
+from tests.scripted import STALL, Reply, Server, serve
+
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+OLD, NEW = (Definition(uid, WIDGET, NO_SCHEMA, "digest") for uid in ("crd-old", "crd-new"))
+
+
+class Run:
+    """A follower and what works for it, on a journal that may have seen a former run; `commits` lets it be written."""
+
+    def __init__(self, server: Server, directory: Path, journal: Journal) -> None:
+        self.journal = journal
+        self._kubeconfig = directory / "kubeconfig"
+        self._kubeconfig.write_text(
+            json.dumps(
+                {
+                    "current-context": "c",
+                    "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+                    "users": [{"name": "u", "user": {"token": "t"}}],
+                }
+            )
+        )
+
+    @asynccontextmanager
+    async def __call__(self, *, commits: bool = True) -> AsyncIterator[Follower]:
+        """Run until the block ends; then it is as if killed: what is not committed is lost."""
+        journal, inbox, health = self.journal, Inbox(), Health()
+        tracker = Tracker(
+            cluster_uid="c", redactor=Redactor(b"k"), writers=WriterTable(),
+            stored=journal.object, buried=journal.tombstone,
+        )  # fmt: skip
+        ingest = Ingest(inbox, tracker, journal, ChangeMetrics(), health)
+        async with Api.connect(str(self._kubeconfig)) as api:
+            follower = Follower(
+                api, journal, inbox, health, types=TypeSelection(), namespaces=(),
+                selection=lambda *_: Selection(), went_backwards=lambda: None,
+            )  # fmt: skip
+            working = asyncio.create_task(ingest.run()) if commits else None
+            try:
+                yield follower
+            finally:
+                if working:
+                    working.cancel()
+                    await asyncio.gather(working, return_exceptions=True)
+                await follower.stop()
+
+    async def until(self, *words: str) -> list[str]:
+        """Wait until these changes are told, and give all that were."""
+        for _ in range(1000):
+            if self.told == list(words):
+                break
+            await asyncio.sleep(0.01)
+        return self.told
+
+    @property
+    def told(self) -> list[str]:
+        return [f"{change.change} {change.resource_version}".rstrip() for _, change in self.journal.after(0, 100)]
+
+
+@asynccontextmanager
+async def running(directory: Path, *script: Any) -> AsyncIterator[tuple[Run, Server]]:
+    """Make a run on an empty journal."""
+    async with serve() as server:
+        server.on(PATH, *script)
+        journal = Journal.open(None)
+        journal.note("discovered", "yes")
+        yield Run(server, directory, journal), server
+        await server.end()
+        journal.close()
+
+
+def listing(*objects: bytes, version: int) -> list[Any]:
+    """Make the body of a watch that begins with these objects."""
+    return [*objects, bookmark(version, end=True)]
+
+
+async def test_objects_of_a_type_that_went_are_deleted_though_the_exporter_died_at_that_moment(tmp_path: Path) -> None:
+    """That a CRD is gone is not noted before the deletions are: the next start finds both."""
+    async with running(tmp_path, Reply(200, [*listing(event("ADDED", 1), version=1), STALL])) as (run, _):
+        async with run() as follower:
+            follower.defined(OLD)
+            follower.complete(frozenset({OLD.uid}))
+            assert await run.until("created 1") == ["created 1"]
+        async with run(commits=False) as follower:
+            follower.defined(OLD)
+            follower.undefined(OLD)
+            await asyncio.sleep(0)
+        async with run() as follower:
+            follower.complete(frozenset())
+
+            assert await run.until("created 1", "deleted") == ["created 1", "deleted"]
+            for _ in range(100):
+                if not run.journal.definitions():
+                    break
+                await asyncio.sleep(0.05)
+        assert (run.journal.definitions(), run.journal.scopes()) == ({}, [])
+
+
+async def test_a_type_is_new_until_it_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash between a CRD's installation and the first mark of its stream does not make its objects a baseline."""
+    async with running(tmp_path, Reply(200, [*listing(event("ADDED", 1), version=1), STALL])) as (run, _):
+        with monkeypatch.context() as patched:
+            patched.setattr(run.journal, "commit", lambda _: 1 // 0)
+            async with run() as follower:
+                with pytest.raises(ZeroDivisionError):
+                    follower.defined(NEW)
+        async with run() as follower:
+            follower.defined(NEW)
+
+            assert await run.until("created 1") == ["created 1"]
+
+
+async def test_of_a_type_that_was_replaced_only_the_new_stream_tells(tmp_path: Path) -> None:
+    """The stream of the CRD before is cut off as soon as the new one begins: it would tell what is over."""
+    late = asyncio.Event()
+    old = Reply(200, [*listing(event("ADDED", 1), version=1), late, event("MODIFIED", 5), STALL])
+    new = [*listing(event("ADDED", 5), version=5), event("MODIFIED", 6), STALL]
+    async with running(tmp_path, old, Reply(200, new)) as (run, _), run() as follower:
+        follower.defined(OLD)
+        follower.complete(frozenset({OLD.uid}))
+        assert await run.until("created 1") == ["created 1"]
+        follower.undefined(OLD)
+        follower.defined(NEW)
+        told = await run.until("created 1", "noop 5", "noop 6")
+        late.set()
+        await asyncio.sleep(0.5)
+
+        assert run.told == told
+
+
+async def test_the_end_of_a_type_is_told_though_its_first_list_was_never_complete(tmp_path: Path) -> None:
+    """What a first list has stored does not stay behind when the type goes before its end."""
+    refused = status(404, "NotFound")
+    cut = Reply(200, [event("ADDED", 1), 0.5])
+    async with running(tmp_path, cut, refused) as (run, _):
+        run.journal.define(*WIDGET.identity, OLD.uid, OLD.digest)
+        async with run() as follower:
+            follower.defined(OLD)
+            for _ in range(100):
+                if run.journal.object(KEY):
+                    break
+                await asyncio.sleep(0.05)
+            follower.undefined(OLD)
+            for _ in range(100):
+                if not run.journal.object(KEY):
+                    break
+                await asyncio.sleep(0.05)
+
+            assert run.journal.object(KEY) is None
+            assert run.journal.counts() == {}
