@@ -22,7 +22,7 @@ $(error SERVER=$(SERVER): write SERVER=real, or leave it out for the emulated AP
 endif
 DAY := $(if $(ONCE),--once) $(if $(SPEED),--speed=$(SPEED))
 
-.PHONY: demo docs picture test test-compat check fix servers clean help
+.PHONY: demo docs picture test test-compat bench check fix servers clean help
 
 demo: .venv/$(if $(REAL),.synced,.installed) ## Play a scripted day and show what is seen of it (ONCE=1: then end; SPEED=10; SERVER=real)
 	$(if $(REAL),$(BUILD) etcd kube-apiserver kubectl >/dev/null)
@@ -41,6 +41,10 @@ test: .venv/.synced ## Run all tests, real servers included (ARGS="-k name" for 
 test-compat: .venv/.synced ## Run the integration tests against the oldest supported Kubernetes
 	$(BUILD) --compat >/dev/null
 	TEST_KUBERNETES=1.34 $(RUN) pytest tests/integration $(ARGS)
+
+bench: .venv/.synced ## Measure everything anew, beside others (about 9 minutes; FULL=1: 100,000 objects on a real server, too)
+	$(BUILD) etcd kube-apiserver kube-state-metrics >/dev/null
+	$(RUN) python -m bench $(if $(FULL),--full)
 
 check: .venv/.synced ## Style, types, layers, docstrings, spelling, lock file
 	$(RUN) ruff check .

@@ -1,0 +1,1 @@
+"""Benchmarks: what the exporter costs, beside what others cost for the same work in the same run."""
