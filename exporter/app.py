@@ -175,6 +175,7 @@ class Exporter:
         self._discovery = Discovery(api, types, self._follower)
         self._deliveries = [Delivery(journal, consumer, health) for consumer in consumers]
         self._stopping = False
+        self._redactions = 0
         self.exposition = Exposition(metrics, health)
 
     def waiting(self) -> list[str]:
@@ -226,29 +227,34 @@ class Exporter:
 
     async def _upkeep(self) -> None:
         """Keep the journal in its bounds and the gauges true."""
-        keep, limit = self._config.journal.retention_ns, self._config.journal.size_bytes
-        redactions = 0
         while True:
             try:
-                # The totals first: what is evicted cannot be counted again.
-                self._save_totals()
-                evicted = self._journal.evict(keep, int(limit * _EVICT_AT))
+                more = await self._tidy()
             except sqlite3.Error as error:
                 log.warning("the journal cannot be tidied, trying again", error=str(error))
                 await asyncio.sleep(_UPKEEP_AGAIN_SECONDS)
-                continue
-            for consumer, count in evicted.undelivered.items():
-                self._health.delivery_dropped.labels(consumer, "retention").inc(count)
-            sizes = self._journal.sizes()
-            self._health.journal_bytes.set(sizes.files)
-            self._health.journal_wal_bytes.set(sizes.wal)
-            self._health.journal_changes.set(sizes.changes)
-            self._health.redactions.inc(self._redactor.count - redactions)
-            redactions = self._redactor.count
-            self._metrics.expire(time.time())
-            if sizes.wal > _WAL_BYTES:
-                await asyncio.to_thread(self._journal.checkpoint)
-            await asyncio.sleep(0 if evicted.changes else _UPKEEP_SECONDS)
+            else:
+                await asyncio.sleep(0 if more else _UPKEEP_SECONDS)
+
+    async def _tidy(self) -> bool:
+        """Tidy once; tell whether there is more to evict."""
+        # The totals first: what is evicted cannot be counted again.
+        self._save_totals()
+        evicted = self._journal.evict(
+            self._config.journal.retention_ns, int(self._config.journal.size_bytes * _EVICT_AT)
+        )
+        for consumer, count in evicted.undelivered.items():
+            self._health.delivery_dropped.labels(consumer, "retention").inc(count)
+        sizes = self._journal.sizes()
+        self._health.journal_bytes.set(sizes.files)
+        self._health.journal_wal_bytes.set(sizes.wal)
+        self._health.journal_changes.set(sizes.changes)
+        self._health.redactions.inc(self._redactor.count - self._redactions)
+        self._redactions = self._redactor.count
+        self._metrics.expire(time.time())
+        if sizes.wal > _WAL_BYTES:
+            await asyncio.to_thread(self._journal.checkpoint)
+        return bool(evicted.changes)
 
 
 def _selection(config: Config) -> Callable[[str, str], Selection]:

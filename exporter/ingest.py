@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from exporter.journal.store import Journal
     from exporter.metrics.changes import ChangeMetrics
     from exporter.metrics.health import Health
+    from exporter.model import ObjectKey
 
 
 log = structlog.get_logger()
@@ -159,16 +160,24 @@ class Ingest:
             if item.mode == "live":
                 batch.checkpoints[item.scope] = Checkpoint(item.type.version, item.head.resource_version, complete=True)
         elif isinstance(item, Listed):
-            held = self._journal.objects(item.scope.group, item.scope.resource, item.scope.namespace)
+            held = self._held(item.scope, batch)
             self._tracker.sweep(item.type, held, item.uids, now(), batch, silent=item.mode == "baseline")
             batch.checkpoints[item.scope] = Checkpoint(item.type.version, item.resource_version, complete=True)
         elif isinstance(item, Progress):
             batch.checkpoints[item.scope] = Checkpoint(item.type.version, item.resource_version, complete=True)
         else:
-            held = self._journal.objects(item.scope.group, item.scope.resource, item.scope.namespace)
-            self._tracker.sweep(item.type, held, set(), now(), batch)
+            self._tracker.sweep(item.type, self._held(item.scope, batch), set(), now(), batch)
             batch.checkpoints[item.scope] = None
             batch.removed.append((item.type.group, item.type.kind))
+
+    def _held(self, scope: Scope, batch: Batch) -> list[tuple[ObjectKey, str, str]]:
+        """Give the objects of a scope: those in the journal, and those that this very batch will bring there."""
+        held = list(self._journal.objects(scope.group, scope.resource, scope.namespace))
+        for key, stored in batch.objects.items():
+            inside = (key.group, key.resource) == (scope.group, scope.resource)
+            if stored is not None and inside and scope.namespace in ("", key.namespace):
+                held.append((key, stored.uid, stored.resource_version))
+        return held
 
     async def _commit(self, batch: Batch) -> None:
         failures = 0

@@ -6,6 +6,8 @@ import asyncio
 import sqlite3
 from typing import TYPE_CHECKING
 
+import pytest
+
 from exporter.changes.observation import Observation
 from exporter.changes.redact import Redactor
 from exporter.changes.tracker import Tracker
@@ -103,6 +105,15 @@ async def test_a_removed_type_takes_everything_along() -> None:
     assert await loop.take(Removed(WIDGET, SCOPE)) == ["created", "deleted"]
     assert loop.journal.checkpoint_of(SCOPE) is None
     assert b"Widget" not in loop.metrics.render(openmetrics=False)
+
+
+@pytest.mark.parametrize("last", [Listed(WIDGET, SCOPE, "catch_up", "9", set()), Removed(WIDGET, SCOPE)])
+async def test_what_came_in_the_same_batch_goes_with_the_list_or_the_type(last: Listed | Removed) -> None:
+    """An object need not be in the journal yet to be found missing."""
+    loop = Loop()
+
+    assert await loop.take(seen(widget(1), "added"), last) == ["created", "deleted"]
+    assert (loop.journal.object(KEY), loop.journal.counts()) == (None, {})
 
 
 async def test_counters_are_what_the_journal_holds() -> None:

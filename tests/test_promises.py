@@ -142,8 +142,6 @@ class Promises(RuleBasedStateMachine):
     @rule(count=st.integers(1, 12))
     def commits(self, count: int) -> None:
         """So much of the inbox becomes one batch."""
-        first = next((n for n, item in enumerate(self.pending) if isinstance(item, Listed)), count)
-        count = max(1, min(count, first))
         batch, self.pending = self.pending[:count], self.pending[count:]
         asyncio.run(self.commit(batch))
         for item in batch:

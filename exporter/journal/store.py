@@ -57,10 +57,10 @@ class Journal:
         self._connection = connection
         self._lock = lock
         self._committed = asyncio.Event()
-        self._types: dict[tuple[str, str], int] = {
-            (group, resource): number
-            for number, group, resource in connection.execute("SELECT id, grp, resource FROM types")
-        }
+        self._types: dict[tuple[str, str], int] = {}
+        self._kinds: dict[tuple[str, str], str] = {}
+        for number, group, resource, kind in connection.execute("SELECT id, grp, resource, kind FROM types"):
+            self._types[group, resource], self._kinds[group, resource] = number, kind
         self.path = path
         self.reader = Reader(connection)
         self.id = self._meta_default("id", str(uuid.uuid4()))
@@ -204,14 +204,15 @@ class Journal:
     # -- types, objects, checkpoints, totals ------------------------------------------------------------------
 
     def register(self, resource_type: ResourceType) -> None:
-        """Make a type known; needed once before objects or checkpoints of it are committed."""
-        if resource_type.identity in self._types:
+        """Make a type known; needed once before objects or checkpoints of it are committed. Its kind may be renamed."""
+        if self._kinds.get(resource_type.identity) == resource_type.kind:
             return
-        number = self._connection.execute(
-            "INSERT INTO types (grp, resource, kind) VALUES (?, ?, ?)", (*resource_type.identity, resource_type.kind)
-        ).lastrowid
-        assert number is not None  # noqa: S101 - an INSERT has a rowid; this tells the type checker
-        self._types[resource_type.identity] = number
+        (number,) = self._connection.execute(
+            "INSERT INTO types (grp, resource, kind) VALUES (?, ?, ?) "
+            "ON CONFLICT (grp, resource) DO UPDATE SET kind = excluded.kind RETURNING id",
+            (*resource_type.identity, resource_type.kind),
+        ).fetchone()
+        self._types[resource_type.identity], self._kinds[resource_type.identity] = number, resource_type.kind
 
     def object(self, key: ObjectKey) -> Stored | None:
         """Give the last-seen version of an object, None if it is not there."""

@@ -21,7 +21,7 @@ from tests.waiting import eventually
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.servers.launch import Cluster
@@ -87,27 +87,30 @@ async def test_every_version_is_told_once_and_in_order(cluster: Cluster, load: L
         await asyncio.to_thread(judge, exporter, load, [])
 
 
-async def test_nothing_is_lost_or_invented_over_sigkills(cluster: Cluster, load: Load, tmp_path: Path) -> None:
-    """The same holds where the exporter is killed while it works, while it resumes, and goes on with its data."""
+@pytest.mark.parametrize("end", [Exporter.kill, Exporter.stop])
+async def test_nothing_is_lost_or_invented_over_its_ends(
+    cluster: Cluster, load: Load, tmp_path: Path, end: Callable[[Exporter], None]
+) -> None:
+    """The same holds where it is killed or told to stop while it works, while it resumes, and goes on with its data."""
     load.forget()
     stop = asyncio.Event()
     with Exporter(cluster.kubeconfig, tmp_path / "data", config=CONFIG) as exporter:
         writing = asyncio.create_task(load.run(stop, per_second=SIZE.per_second, seed=2))
-        ready = await asyncio.to_thread(kill_and_restart, exporter, random.Random(3))  # noqa: S311 - moments
+        ready = await asyncio.to_thread(end_and_restart, exporter, end, random.Random(3))  # noqa: S311 - moments
         stop.set()
         await writing
         await asyncio.to_thread(judge, exporter, load, ready)
 
 
-def kill_and_restart(exporter: Exporter, draw: random.Random) -> list[float]:
-    """Kill it again and again, every second time once more while it starts; how long each start took until ready."""
+def end_and_restart(exporter: Exporter, end: Callable[[Exporter], None], draw: random.Random) -> list[float]:
+    """End it again and again, every second time once more while it starts; how long each start took until ready."""
     ready = []
     for number in range(SIZE.kills):
         time.sleep(SIZE.seconds / (SIZE.kills + 1) * draw.uniform(0.5, 1.0))  # it works meanwhile
-        exporter.kill()
+        end(exporter)
         if number % 2:
             exporter.start(until="started")
-            exporter.kill()
+            end(exporter)
         exporter.start()
         ready.append(exporter.seconds_to_ready)
     time.sleep(SIZE.seconds / (SIZE.kills + 1))

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.batch import Batch
 from exporter.errors import JournalError
@@ -131,6 +132,18 @@ def test_everything_of_a_batch_is_there_after_reopening(tmp_path: Path) -> None:
     assert (journal.checkpoint_of(SCOPE), journal.scopes()) == (mark, [("Widget", SCOPE)])
     assert journal.totals() == ({("f", "a"): 3.0, ("g",): 5.0}, 3)
     assert journal.counts() == {("example.com", "Widget", "team-a"): 1}
+    journal.close()
+
+
+def test_a_kind_that_was_renamed_is_known_by_its_new_name(tmp_path: Path) -> None:
+    """The plural is what a type is known by; its kind is what it was registered with last."""
+    journal = opened(tmp_path)
+    journal.commit(Batch(checkpoints={SCOPE: Checkpoint("v1", "5", complete=True)}))
+    journal.register(replace(WIDGET, kind="Gadget"))
+    assert journal.scopes() == [("Gadget", SCOPE)]
+    journal.close()
+    journal = opened(tmp_path)
+    assert journal.scopes() == [("Widget", SCOPE)]
     journal.close()
 
 
