@@ -89,7 +89,8 @@ class Hub:
         return len(found)
 
     def finish(self) -> None:
-        """End all streams in order, as a server does that goes down."""
+        """End all streams in order, as a server does that goes down; from here on nothing is told."""
+        self.store.listeners.remove(self._tell)
         for stream in self._all():
             stream.finish()
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from exporter.sandbox import definitions
 from exporter.sandbox.kinds import DEFINITION, NAMESPACE, SECRET
 from exporter.sandbox.patch import same
-from exporter.sandbox.refusals import Cause, bad_request, conflict, invalid
+from exporter.sandbox.refusals import Cause, Refused, bad_request, conflict, invalid
 from exporter.sandbox.structural import fit
 from exporter.sandbox.validation import FORBIDDEN, INVALID, metadata_causes, schema_causes
 
@@ -34,24 +36,33 @@ _KNOWN = {*_MAPS, *_LISTS, *_TEXTS, *_OWN}
 _NAME_OF_NAMESPACE = "kubernetes.io/metadata.name"
 
 
-def readied(kind: Kind, version: str, obj: Object) -> Object:
+class MalformedError(Refused):
+    """Metadata is of another sort than metadata is."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(400, "BadRequest", f"{place} is of a sort that it cannot be")
+
+
+def readied(kind: Kind, version: str, obj: Object, *, keep_nulls: bool = False) -> Object:
     """Read what a client wrote: as the schema of a version has it, and without metadata that there is not.
+
+    Args:
+        kind: its type
+        version: in which it is written
+        obj: as it was written
+        keep_nulls: as `structural.fit` takes it
 
     Raises:
         Refused: it is no object of this type
 
     """
     metadata = obj.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise MalformedError("metadata")
     if obj.get("kind", kind.kind) != kind.kind:
         cause = Cause("kind", INVALID, f'Invalid value: "{obj["kind"]}": must be {kind.kind}')
-        raise invalid(kind, metadata.get("name", ""), [cause])
-    if not isinstance(metadata, dict):
-        raise bad_request("metadata is no object")
-    kept = {key: value for key, value in metadata.items() if key in _KNOWN and value not in (None, {}, [])}
-    for keys, wanted in ((_MAPS, dict), (_LISTS, list), (_TEXTS, str)):
-        for key in keys:
-            if key in kept and not isinstance(kept[key], wanted):
-                raise bad_request(f"json: cannot unmarshal metadata.{key} into a Go value of type {wanted.__name__}")
+        raise invalid(replace(kind, kind=obj["kind"]), metadata.get("name", ""), [cause])
+    kept = _metadata(metadata)
     if kind is DEFINITION:
         obj = definitions.completed(obj)
     elif kind is SECRET:
@@ -59,7 +70,7 @@ def readied(kind: Kind, version: str, obj: Object) -> Object:
     elif kind is NAMESPACE and kept.get("name"):
         kept["labels"] = kept.get("labels", {}) | {_NAME_OF_NAMESPACE: kept["name"]}
     obj = obj | {"apiVersion": kind.api_version(version), "kind": kind.kind, "metadata": kept}
-    return fit(obj, kind.schema.get(version, {}))
+    return fit(obj, kind.schema.get(version, {}), keep_nulls=keep_nulls)
 
 
 def newborn(kind: Kind, obj: Object, namespace: str, name: str, uid: str, time: str) -> Object:
@@ -207,6 +218,19 @@ def is_unchanged(live: Object, new: Object) -> bool:
     if not same(live | {"metadata": None}, new | {"metadata": None, "apiVersion": live["apiVersion"]}):
         return False
     return same(_timeless(live["metadata"]), _timeless(new["metadata"]))
+
+
+def _metadata(metadata: Object) -> Object:
+    """Read metadata: without what there is not, and what is empty."""
+    kept = {key: value for key, value in metadata.items() if key in _KNOWN and value not in (None, {}, [])}
+    for keys, wanted in ((_MAPS, dict), (_LISTS, list), (_TEXTS, str)):
+        for key in keys:
+            if key in kept and not isinstance(kept[key], wanted):
+                raise MalformedError(f"metadata.{key}")
+    for key in _MAPS:
+        if not all(isinstance(value, str) for value in kept.get(key, {}).values()):
+            raise MalformedError(f"metadata.{key}")
+    return kept
 
 
 def _timeless(metadata: Object) -> Object:

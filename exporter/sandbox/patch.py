@@ -78,7 +78,7 @@ def _step(target: Json, step: dict[str, Any]) -> Json:
         case "remove":
             return _remove(target, path)
         case "copy":
-            return _put(target, path, _get(target, _pointer(step, "from")), add=True)
+            return _put(target, path, _get(target, _pointer(step, "from"), or_null=True), add=True)
         case "move":
             source = _pointer(step, "from")
             if path[: len(source)] == source and len(path) > len(source):
@@ -87,7 +87,7 @@ def _step(target: Json, step: dict[str, Any]) -> Json:
             # The root cannot be taken away; moved onto itself it stays.
             return target if path == source else _put(_remove(target, source), path, value, add=True)
         case "test":
-            if not same(_get(target, path), _value(step)):
+            if not same(_get(target, path, or_null=True), _value(step)):
                 raise PatchError(f"testing value {step['path']} failed")
             return target
         case op:
@@ -108,8 +108,11 @@ def _pointer(step: dict[str, Any], name: str) -> list[str]:
     return [token.replace("~1", "/").replace("~0", "~") for token in text.split("/")[1:]]
 
 
-def _get(target: Json, path: Sequence[str]) -> Json:
-    for token in path:
+def _get(target: Json, path: Sequence[str], *, or_null: bool = False) -> Json:
+    for at, token in enumerate(path, 1):
+        if or_null and at == len(path) and isinstance(target, dict):
+            # As the library of kube-apiserver, and against the RFC: a member that is not there is null.
+            return target.get(token)
         target = target[_place(target, token)]
     return target
 

@@ -133,9 +133,10 @@ def unprocessable(message: str) -> Refused:
     return Refused(422, "Invalid", message)
 
 
-def untyped(place: str) -> Refused:
-    """A declaration has a field that the type has not; upstream has no word for it, and calls it its own mistake."""
-    return Refused(500, "", f"failed to create typed patch object: {place}: field not declared in schema")
+def unpatchable(why: str) -> Refused:
+    """Say that a patch leaves something that is no object of its type."""
+    cause = Cause("patch", "FieldValueInvalid", f"Invalid value: {why}")
+    return Refused(422, "Invalid", f' "" is invalid: patch: {cause.message}', {"causes": [_cause(cause)]})
 
 
 def untyped(message: str) -> Refused:

@@ -116,6 +116,8 @@ class Sandbox:
             return _refusal(refused)
 
     async def _answer(self, request: web.BaseRequest, query: dict[str, str]) -> web.StreamResponse:
+        # Before anything is looked up: whatever waits may find another world afterwards.
+        body = await request.read()
         place = read_path(request.path)
         if place is None or not place.resource:
             return self._go_wrong("", "get") or self._describe(request.path)
@@ -130,7 +132,7 @@ class Sandbox:
         headers = request.headers
         media = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         accept, agent = headers.get("Accept", ""), headers.get("User-Agent", "")
-        asked = Asked(verb, kind, place, query, accept, media, agent, await request.read())
+        asked = Asked(verb, kind, place, query, accept, media, agent, body)
         if verb == "watch":
             return await self._watch(request, asked)
         answered = answer(asked, self.store, self._lists)

@@ -1,37 +1,20 @@
 """The shape of a type: how far ownership of its fields is told apart, which a schema says.
 
 Pure. The rules are those of kube-openapi's conversion of schemas for structured-merge-diff: objects by field, lists as
-a whole, unless the schema says otherwise. Must never judge values, but for their sort.
+a whole, unless the schema says otherwise. Must never judge values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from exporter.sandbox.kinds import Schema
     from exporter.sandbox.patch import Json
-
-
-IS: Final[dict[str, Callable[[Any], bool]]] = {
-    "object": lambda value: isinstance(value, dict),
-    "array": lambda value: isinstance(value, list),
-    "string": lambda value: isinstance(value, str),
-    "boolean": lambda value: isinstance(value, bool),
-    "integer": lambda value: not isinstance(value, bool) and isinstance(value, (int, float)) and value == int(value),
-    "number": lambda value: not isinstance(value, bool) and isinstance(value, (int, float)),
-}
-_EXPECTED = {
-    "object": "map", "array": "list", "string": "string", "boolean": "boolean",
-    "integer": "numeric (int or float)", "number": "numeric (int or float)",
-}  # fmt: skip
 
 
 class Shape(Struct, frozen=True):
@@ -87,49 +70,12 @@ def whole(schema: Schema) -> Shape:
     return Shape("map", fields=shape.fields | own, element=shape.element)
 
 
-def undeclared(value: Json, shape: Shape, place: str = "") -> Iterator[str]:
-    """Give the places of the fields of a value that its shape does not have."""
-    if shape.form == "map" and isinstance(value, dict):
-        for name, item in value.items():
-            if name in shape.fields or shape.element is not None:
-                yield from undeclared(item, shape.below(name), f"{place}.{name}")
-            else:
-                yield f"{place}.{name}"
-    elif shape.form == "list" and isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from undeclared(item, shape.element or ANY, f"{place}[{index}]")
-
-
 def entries(values: object, shape: Shape) -> dict[str, list[Json]]:
     """Give the entries of a list by the key that names them in a set of fields; several where it is not unique."""
     found: dict[str, list[Any]] = {}
     for value in values if isinstance(values, list) else ():
         found.setdefault(_entry(value, shape), []).append(value)
     return found
-
-
-def misfits(value: Json, shape: Shape, path: str = "") -> Iterator[str]:
-    """Tell where a declaration is of another sort than its type, says what that does not have, or says it twice."""
-    if value is None or shape.form == "any":
-        return
-    wanted = {"map": "object", "list": "array"}.get(shape.form, shape.sort)
-    if wanted and not IS[wanted](value):
-        yield f"{path}: expected {_EXPECTED[wanted]}, got {_json(value)}"
-    elif shape.form == "map":
-        for key, one in value.items():
-            if key in shape.fields or shape.element is not None:
-                yield from misfits(one, shape.below(key), f"{path}.{key}")
-            else:
-                yield f"{path}.{key}: field not declared in schema"
-    elif shape.form == "list":
-        for at, one in enumerate(value):
-            if shape.keys and not (isinstance(one, dict) and any(key in shape.defaults | one for key in shape.keys)):
-                yield f"{path}: element {at}: associative list with keys has an element that omits all key fields"
-                return
-        for name, same_ones in entries(value, shape).items():
-            if len(same_ones) > 1:
-                yield f"{path}: duplicate entries for key [{name.partition(':')[2]}]"
-            yield from misfits(same_ones[0], shape.element or LEAF, f"{path}[{name.partition(':')[2]}]")
 
 
 def _entry(value: Json, shape: Shape) -> str:
@@ -148,7 +94,7 @@ def _of(schema: Schema) -> Shape:
     match sort := schema.get("type"):
         case "object":
             if schema.get("x-kubernetes-map-type") == "atomic":
-                return LEAF
+                return Shape("leaf", sort="object")
             more = schema.get("additionalProperties")
             element = _of(more) if isinstance(more, dict) else ANY if open_ended or more else None
             fields = {name: _of(one) for name, one in (schema.get("properties") or {}).items()}
@@ -158,7 +104,8 @@ def _of(schema: Schema) -> Shape:
         case None if open_ended and not schema.get("x-kubernetes-int-or-string"):
             return ANY
         case _:
-            return Shape("leaf", sort=sort if sort in _EXPECTED else "")
+            mixed = schema.get("x-kubernetes-int-or-string")
+            return Shape("leaf", sort="" if mixed else sort or "")
 
 
 def _of_list(schema: Schema) -> Shape:
@@ -172,4 +119,4 @@ def _of_list(schema: Schema) -> Shape:
         case "set":
             return Shape("list", element=LEAF)
         case _:
-            return LEAF
+            return Shape("leaf", sort="array")

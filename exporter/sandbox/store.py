@@ -13,23 +13,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 
 from exporter.sandbox import definitions, objects, ownership
+from exporter.sandbox.bodies import APPLY
 from exporter.sandbox.kinds import BUILT_IN, DEFINITION, NAMESPACE, Kind, from_crd
 from exporter.sandbox.log import Event, Log
-from exporter.sandbox.patch import PatchError, UnreadableError, json_patch, merge_patch, same
+from exporter.sandbox.patch import same
 from exporter.sandbox.refusals import (
-    Cause,
     already_exists,
-    apply_conflict,
     bad_request,
     forbidden,
     not_found,
     precondition_failed,
-    unprocessable,
-    unsupported_media,
-    untyped,
 )  # fmt: skip
-from exporter.sandbox.shapes import misfits, undeclared
 from exporter.sandbox.shelf import Shelf
+from exporter.sandbox.writing import Request, applied, patched
 from exporter.timestamps import from_nanoseconds
 
 
@@ -37,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from exporter.sandbox.patch import Json
-    from exporter.sandbox.refusals import Refused
 
 __all__ = ["Event", "Snapshot", "Store"]
 
@@ -46,11 +41,6 @@ Objects = list[Object]  # here `list` is a method
 Events = list[Event]
 Type = tuple[str, str]
 
-MERGE, JSON_PATCH, APPLY = (
-    "application/merge-patch+json",
-    "application/json-patch+json",
-    "application/apply-patch+yaml",
-)
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _SERVER = "kube-apiserver"
 _HISTORY = 50_000
@@ -65,34 +55,6 @@ class Snapshot(Struct, frozen=True):
     version: int
     shelves: dict[Type, tuple[Kind, dict[tuple[str, str], Object]]]
     log: Log
-
-
-class Request(Struct, frozen=True):
-    """A write, apart from what is written.
-
-    Attributes:
-        shelf: of the type
-        namespace: empty for a type that is in none
-        name: empty for a create
-        manager: who writes
-        version: in which the object is written
-        subresource: that is written
-        dry_run: nothing is to be stored
-
-    """
-
-    shelf: Shelf
-    namespace: str
-    name: str
-    manager: str
-    version: str
-    subresource: str
-    dry_run: bool
-
-    @property
-    def kind(self) -> Kind:
-        """The type."""
-        return self.shelf.kind
 
 
 class Store:
@@ -171,7 +133,7 @@ class Store:
         request = Request(self._shelf(kind), namespace, "", manager, version, "", dry_run)
         readied = objects.readied(kind, version, body)
         new = self._newborn(request, readied)
-        return self._store_new(request, new, ownership.update((), {}, new, *self._writing(request)))
+        return self._store_new(request, new, ownership.update((), {}, new, *request.writing(self._time())))
 
     def update(
         self, kind: Kind, namespace: str, name: str, body: Object, manager: str,
@@ -230,7 +192,7 @@ class Store:
         if media_type == APPLY:
             return self._apply(request, patch, force=force)
         live = self.read(kind, namespace, name)
-        new = objects.readied(kind, version, _patched(kind, version, live, patch, media_type))
+        new = patched(request, live, patch, media_type)
         objects.check_meant(kind, live, new, must_say_version=False)
         return self._store_update(request, live, new), False
 
@@ -298,15 +260,6 @@ class Store:
     def _time(self) -> str:
         return f"{from_nanoseconds(self._clock())[:19]}Z"
 
-    def _writing(self, request: Request) -> tuple[Any, ownership.Writer]:
-        """Give what ownership has to know of a write."""
-        kind = request.kind
-        ignored = ("f:metadata", "f:spec") if request.subresource else ("f:status",) if kind.status else ()
-        writer = ownership.Writer(
-            request.manager, kind.api_version(request.version), request.subresource, self._time(), ignored
-        )
-        return request.shelf.shape(request.version), writer
-
     def _newborn(self, request: Request, readied: Object) -> Object:
         """Give identity to an object that may be created."""
         kind, metadata = request.kind, readied["metadata"]
@@ -341,7 +294,7 @@ class Store:
         entries = objects.entries_before(live, body, request.subresource)
         # Who resets them, or never had them, goes without, as upstream.
         if entries:
-            entries = ownership.update(entries, live, new, *self._writing(request))
+            entries = ownership.update(entries, live, new, *request.writing(self._time()))
         return self._store_changed(request, live, objects.owned(new, entries))
 
     def _apply(self, request: Request, config: Json, *, force: bool) -> tuple[Object, bool]:
@@ -350,18 +303,8 @@ class Store:
         live = request.shelf.objects.get(request.shelf.key(request.namespace, request.name))
         if live is None and request.subresource:
             raise not_found(kind, request.name)
-        entries = live["metadata"].get("managedFields", []) if live else []
-        shape, writer = self._writing(request)
-        for place in undeclared(config, shape):
-            raise untyped(place)
-        found = "\n".join(misfits(config, shape))
-        if found:
-            raise untyped(found)
-        try:
-            new, entries = ownership.apply(entries, live or {}, config, shape, writer, force=force)
-        except ownership.HeldError as error:
-            raise _as_refusal(error) from None
-        body = objects.readied(kind, request.version, new)
+        new, entries = applied(request, live, config, self._time(), force=force)
+        body = objects.readied(kind, request.version, new, keep_nulls=True)
         if live is None:
             return self._store_new(request, self._newborn(request, body), entries), True
         objects.check_meant(kind, live, body, must_say_version=False)
@@ -459,41 +402,7 @@ class Store:
         if same(status, crd["status"]):
             return crd
         request = Request(shelf, "", crd["metadata"]["name"], _SERVER, "v1", "status", dry_run=False)
-        entries = ownership.update(crd["metadata"].get("managedFields", []), crd, settled, *self._writing(request))
+        entries = ownership.update(
+            crd["metadata"].get("managedFields", []), crd, settled, *request.writing(self._time())
+        )
         return self._commit(shelf, "MODIFIED", objects.owned(settled, entries), crd)
-
-
-def _patched(kind: Kind, version: str, live: Object, patch: Json, media_type: str) -> Object:
-    shown = live | {"apiVersion": kind.api_version(version)}
-    try:
-        if media_type == JSON_PATCH:
-            patched = json_patch(shown, patch)
-        elif media_type != MERGE:
-            raise unsupported_media(media_type, (JSON_PATCH, MERGE, APPLY))
-        elif not isinstance(patch, dict):
-            raise bad_request("a merge patch of an object is an object")
-        else:
-            patched = merge_patch(shown, patch)
-    except UnreadableError as error:
-        raise bad_request(f"error decoding patch: {error}") from None
-    except PatchError as error:
-        raise unprocessable(f"the server rejected our request due to an error in our request: {error}") from None
-    if not isinstance(patched, dict) or not isinstance(patched.get("metadata"), dict):
-        raise unprocessable("the patch leaves no object")
-    return patched
-
-
-def _as_refusal(error: ownership.HeldError) -> Refused:
-    causes = [
-        Cause(field, "FieldManagerConflict", f"conflict with {held.owner}")
-        for held in error.held
-        for field in held.fields
-    ]
-    if len(causes) == 1:
-        message = f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}"
-    else:
-        lines = []
-        for held in error.held:
-            lines += [f"conflicts with {held.owner}:", *(f"- {field}" for field in held.fields)]
-        message = f"Apply failed with {len(causes)} conflicts: " + "\n".join(lines)
-    return apply_conflict(message, causes)

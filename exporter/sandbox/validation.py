@@ -12,7 +12,7 @@ import msgspec
 
 from exporter.sandbox.patch import same
 from exporter.sandbox.refusals import Cause
-from exporter.sandbox.shapes import IS, LEAF, Shape, entries
+from exporter.sandbox.shapes import LEAF, Shape, entries
 
 
 if TYPE_CHECKING:
@@ -29,6 +29,15 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 _LONGEST_NAME, _LONGEST_VALUE = 253, 63
+# JSON types as schemas name them.
+IS: Final[dict[str, Callable[[Any], bool]]] = {
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "string": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
+    "integer": lambda value: not isinstance(value, bool) and isinstance(value, (int, float)) and value == int(value),
+    "number": lambda value: not isinstance(value, bool) and isinstance(value, (int, float)),
+}
 # Schema word, what fails it, and how a sentence says so.
 _LIMITS: Final[tuple[tuple[str, str, Callable[[Any, Any], bool], str], ...]] = (
     ("minimum", "number", lambda value, limit: value < limit, "should be greater than or equal to {}"),

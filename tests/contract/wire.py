@@ -144,7 +144,12 @@ class Wire:
     async def watch(self, path: str, *, accept: str = JSON, **query: str) -> AsyncIterator[Stream]:
         """Open a watch."""
         async with self._open("GET", path, {"watch": "true", **query}, {"Accept": accept}, None) as response:
-            yield Stream(response)
+            try:
+                yield Stream(response)
+            finally:
+                # What is left early is cut: a farewell of TLS could come after the end of the event loop.
+                if response.connection is not None and response.connection.transport is not None:
+                    response.connection.transport.abort()
 
     @asynccontextmanager
     async def _open(

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.sandbox.bodies import APPLY
 from exporter.sandbox.fields import difference, intersection, paths, union, without
 from exporter.sandbox.merging import compare, fields_of, merge
 from exporter.sandbox.ownership import HeldError, Writer, apply, update
 from exporter.sandbox.refusals import Refused
 from exporter.sandbox.shapes import Shape, whole
-from exporter.sandbox.store import APPLY
 from tests.sandbox.gadget import SPACE, SPEC, SPECS, STATUS, WRITES, gadget, of, stocked
 
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 SHAPE = whole(of(spec=SPEC, status=STATUS))
-TREES = st.recursive(
+TREES: st.SearchStrategy[Object] = st.recursive(
     st.just({}),
     lambda inner: st.dictionaries(st.sampled_from(["f:a", "f:b", 'k:{"n":"x"}', 'v:"y"', "."]), inner, max_size=3),
     max_leaves=8,
@@ -70,10 +70,11 @@ def test_a_root_is_left_out_with_all_below() -> None:
 
 # The schema, then two values of a field, and what the comparison finds: added, removed, modified.
 ATOMIC: Object = {"type": "array", "items": {"type": "string"}}
+AS_A_SET = ATOMIC | {"x-kubernetes-list-type": "set"}
 OPEN: Object = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 DIFFERENCES: dict[str, tuple[Object, Any, Any, tuple[list[str], list[str], list[str]]]] = {
     "list-as-a-whole": (ATOMIC, ["a"], ["a", "b"], ([], [], [".x"])),
-    "list-as-a-set": (ATOMIC | {"x-kubernetes-list-type": "set"}, ["a", "c"], ["a", "b"], (['.x[="b"]'], ['.x[="c"]'], [])),
+    "list-as-a-set": (AS_A_SET, ["a", "c"], ["a", "b"], (['.x[="b"]'], ['.x[="c"]'], [])),
     "map-as-a-whole": (OPEN | {"x-kubernetes-map-type": "atomic"}, {"a": 1}, {"b": 1}, ([], [], [".x"])),
     "true-is-not-one": (OPEN, {"a": True}, {"a": 1}, ([], [], [".x.a"])),
     "one-is-one": (OPEN, {"a": 1.0}, {"a": 1}, ([], [], [])),
@@ -113,7 +114,9 @@ def test_a_key_that_is_left_out_is_its_default() -> None:
 
 
 def _writer(manager: str, second: int = 0, **more: Any) -> Writer:
-    return Writer(manager, "g/v1", more.get("subresource", ""), f"2026-01-01T00:00:{second:02}Z", more.get("ignored", ()))
+    return Writer(
+        manager, "g/v1", more.get("subresource", ""), f"2026-01-01T00:00:{second:02}Z", more.get("ignored", ())
+    )
 
 
 def test_an_apply_against_another_value_is_refused_with_each_path() -> None:
@@ -155,7 +158,7 @@ def test_more_than_ten_updaters_are_joined() -> None:
         entries = update(entries, live, new, SHAPE, _writer(f"writer-{number:02}", number))
         live = new
     assert [entry["manager"] for entry in entries] == ["ancient-changes", *(f"writer-{n:02}" for n in range(4, 13))]
-    assert set(paths(entries[0]["fieldsV1"])) == {".spec.notes", *(f".spec.notes.n{n:02}" for n in range(4))}
+    assert set(paths(entries[0]["fieldsV1"])) == {f".spec.notes.n{n:02}" for n in range(4)}
     assert entries[0]["time"] == "2026-01-01T00:00:03Z"
 
 
@@ -196,7 +199,7 @@ def test_a_forced_apply_gets_what_it_declares(before: list[Any], spec: Object) -
     obj, _ = store.patch(kind, SPACE, "one", body, APPLY, "applier", force=True)
     owned = [entry["fieldsV1"] for entry in obj["metadata"].get("managedFields", []) if entry["manager"] == "applier"]
     declared = fields_of({"spec": spec}, SHAPE)
-    assert (not declared and not owned) or owned == [declared]
+    assert owned == [declared]
     assert store.patch(kind, SPACE, "one", body, APPLY, "applier", force=True) == (obj, False)
 
 
@@ -209,11 +212,16 @@ def test_who_applies_nothing_any_more_leaves_nothing_behind(spec: Object, writes
     (live,) = store.list(kind, None) or [{}]
     before = set(paths(fields_of(live, SHAPE)))
     store.patch(kind, SPACE, "one", gadget("one", spec), APPLY, "applier", force=True)
-    obj, _ = store.patch(kind, SPACE, "one", gadget("one"), APPLY, "applier")
+    try:
+        obj, _ = store.patch(kind, SPACE, "one", gadget("one"), APPLY, "applier")
+    except Refused as refused:
+        # An object of which somebody else owns only the place is left as null, which upstream refuses as well.
+        assert ': Invalid value: "null": ' in refused.message  # noqa: PT017 - the property is about the rest
+        return
     assert "applier" not in {entry["manager"] for entry in obj["metadata"].get("managedFields", [])}
-    more = set(paths(fields_of({"spec": obj.get("spec")}, SHAPE))) - before
-    # A default that the schema filled in belongs to nobody, and keeps its entry.
-    assert all(path.endswith((".grade", "]", ".name")) or path in {".spec"} for path in more), (obj, more)
+    more = set(paths(fields_of({key: obj[key] for key in obj if key == "spec"}, SHAPE))) - before
+    # A default that the schema filled in belongs to nobody, and stays with what it is in.
+    assert not [path for path in more if ".ports" not in path], obj
 
 
 def test_keys_are_written_as_upstream_writes_them() -> None:

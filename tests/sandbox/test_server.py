@@ -202,7 +202,7 @@ async def test_what_was_listed_before_history_went_back_is_forgotten(ground: Gro
 
 
 async def test_a_store_can_be_brought_along() -> None:
-    """A server can be given a store that is filled already, and a port that is taken is an OSError."""
+    """A server serves a store that is filled already, and lets go of it; a port that is taken is an OSError."""
     store = Store()
     kind = store.kind("", "configmaps")
     assert kind is not None
@@ -213,6 +213,7 @@ async def test_a_store_can_be_brought_along() -> None:
         with pytest.raises(OSError, match=r"in use"):
             async with emulate(port=int(sandbox.address.rpartition(":")[2])):
                 pass
+    assert store.listeners == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
