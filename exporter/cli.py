@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Follows every custom resource of a Kubernetes cluster: what changed, which field, who did it.",
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, text: str, command: Callable[[argparse.Namespace], int]) -> Callable[..., Any]:
@@ -203,10 +204,15 @@ def _changes(options: argparse.Namespace) -> int:
     _check_change(options.change)
     filters = Filters(**{name: getattr(options, name) for name in Filters.__struct_fields__})
     show = _show(options)
+    told = 0
     with closing(open_reader(Path(options.data_dir))) as reader:
         try:
             for changes in _batches(reader, filters, follow=options.follow):
-                show(changes)
+                wanted = [change for change in changes if _is_wanted(change, options)]
+                told += len(wanted)
+                show(wanted)
+            if not told and options.output == "table":
+                sys.stderr.write(f"{PROGRAM}: nothing matches; the journal holds {_held(reader)}\n")
         except (sqlite3.Error, msgspec.MsgspecError) as error:
             msg = f"cannot read the journal in {options.data_dir}: {error}; is the file damaged, or its disk full?"
             raise JournalError(msg) from error
@@ -251,10 +257,22 @@ def _show(options: argparse.Namespace) -> Callable[[Iterable[Change]], None]:
         return lambda changes: _show_json(changes, terminal=terminal)
     from exporter.tables import Table  # noqa: PLC0415
 
-    table = Table(sys.stdout, terminal=terminal)
-    return lambda changes: table.add(
-        change for change in changes if options.all or not (change.heartbeat or change.change == "noop")
-    )
+    return Table(sys.stdout, terminal=terminal).add
+
+
+def _is_wanted(change: Change, options: argparse.Namespace) -> bool:
+    return options.output == "json" or options.all or not (change.heartbeat or change.change == "noop")
+
+
+def _held(reader: Reader) -> str:
+    """Say what there is to be asked for."""
+    first = next(iter(reader.after(0, 1)), None)
+    if first is None:
+        return "no change yet"
+    number, change = first
+    count = reader.head() - number + 1
+    some = "1 change" if count == 1 else f"{count} changes"
+    return f"{some} since {change.observed[:19]}Z (--all shows heartbeats and no-ops too)"
 
 
 def _show_json(changes: Iterable[Change], *, terminal: bool) -> None:

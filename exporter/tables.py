@@ -77,16 +77,25 @@ class Table:
 
     def _print(self, cells: Sequence[str], styles: Sequence[str]) -> None:
         padded = [set_cell_size(cell, width) for cell, width in zip(cells, self._widths, strict=False)]
-        field = cells[-1]
+        whole = (*padded, cells[-1])
         if self._console is None:
-            self._out.write(_GAP.join((*padded, field)).rstrip() + "\n")
-        elif cell_len(_GAP.join((*padded, field))) <= self._console.width:
-            _print_line(self._console, (*padded, field), styles)
-        else:
-            # What moved is what people look for: in a narrow window it gets a line of its own.
-            _print_line(self._console, padded, styles)
-            if field:
-                _print_line(self._console, (" " * self._widths[0], field), ("", styles[-1]))
+            self._out.write(_GAP.join(whole).rstrip() + "\n")
+            return
+        # What moved and who did it is what people look for: in a narrow window it gets a line of its own.
+        width = self._console.width
+        first = next((count for count in (len(whole), len(padded)) if cell_len(_GAP.join(whole[:count])) <= width), 4)
+        if first == 4:  # noqa: PLR2004 - up to TIME
+            room = max(_WIDTHS[2], width - cell_len(_GAP.join((padded[0], padded[1], "", padded[3]))))
+            padded[2] = _cut(cells[2], min(room, self._widths[2]))
+            whole = (*padded, cells[-1])
+        _print_line(self._console, whole[:first], styles)
+        rest = (cells[4].ljust(_WIDTHS[4]), cells[-1])[first - 4 :]
+        if any(rest):
+            _print_line(self._console, (" " * self._widths[0], *rest), ("", *styles[first:]))
+
+
+def _cut(text: str, cells: int) -> str:
+    return set_cell_size(text, cells) if cell_len(text) <= cells else set_cell_size(text, cells - 1) + _ELLIPSIS
 
 
 def _console(out: TextIO) -> Console:

@@ -15,8 +15,10 @@ import msgspec
 import pytest
 
 from exporter import __version__, cli
+from exporter.batch import Batch
 from exporter.errors import ClusterError, JournalError
 from exporter.journal import read
+from exporter.journal.store import Journal
 from exporter.model import UNRESOLVED, Change, encode
 from exporter.options import RunOptions
 from exporter.timestamps import Timestamp, from_nanoseconds
@@ -154,6 +156,35 @@ def test_a_directory_without_a_journal_ends_with_1(tmp_path: Path, capsys: pytes
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert str(tmp_path) in err
     assert "--data-dir" in err
+
+
+def test_a_journal_that_cannot_be_reached_is_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the system says, as of a directory that belongs to somebody else, comes with the remedy."""
+    (tmp_path / read.FILE_NAME).symlink_to(tmp_path / read.FILE_NAME)
+    code, out, err = run(capsys, "changes", "--data-dir", str(tmp_path))
+    assert (code, out) == (1, "")
+    assert err.endswith("run this as the user that the exporter runs as\n")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([], "no change yet"),
+        ([CHANGE], "1 change since 2026-01-31T12:00:00Z (--all shows heartbeats and no-ops too)"),
+        ([CHANGE, CHANGE], "2 changes since 2026-01-31T12:00:00Z (--all shows heartbeats and no-ops too)"),
+    ],
+)
+def test_nothing_found_is_said(
+    changes: list[Change], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table without rows says on stderr what there would be; a script's JSON stays silent."""
+    journal = Journal.open(tmp_path)
+    journal.commit(Batch(changes=changes))
+    journal.close()
+    arguments = ["changes", "--data-dir", str(tmp_path), "--kind", "Databse"]
+    sentence = f"customresource-exporter: nothing matches; the journal holds {expected}\n"
+    assert run(capsys, *arguments) == (0, "", sentence)
+    assert run(capsys, *arguments, "-o", "json") == (0, "", "")
 
 
 def test_a_damaged_journal_is_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -388,6 +419,7 @@ ENDLESS = """
 import itertools, sys
 from exporter import cli
 from exporter.journal import read
+from exporter.journal.store import Journal
 from exporter.model import UNRESOLVED, Change
 change = Change(id="0", observed="2026-01-31T12:00:00.000000Z", event="modified", change="spec", version="v1",
                 kind="Widget", name="a", uid="1", writer=UNRESOLVED)

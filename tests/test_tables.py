@@ -209,16 +209,17 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_terminal")
-def test_a_narrow_terminal_loses_no_field() -> None:
-    """Where a row does not fit, what moved stands on a line of its own; only what is too long for that is cut."""
+def test_a_narrow_terminal_loses_no_writer_and_no_field() -> None:
+    """Where a row does not fit, who wrote and what moved go below; only what is too long for that is cut."""
     long_path = FieldChange("/spec/" + "x" * 100, "add", UNSET, 1)
     text = printed(CHANGE, replaced(fields=()), replaced(fields=(long_path,), name="n" * 80), terminal=True)
     plain = Text.from_ansi(text).plain.splitlines()
     assert [line for line in plain if cell_len(line) > 80] == []
-    assert plain.count("          /spec/replicas 1 → 3") == 1
-    assert len(plain) == 1 + 1 + 2 + 1 + 2
-    assert plain[-2].endswith("…")
-    assert plain[-1] == "          /spec/" + "x" * 63 + "…"
+    assert plain.count("          kubectl-edit (human)  /spec/replicas 1 → 3") == 1
+    assert len(plain) == 2 + 2 + 2 + 2
+    assert "n…" in plain[-2]
+    assert plain[-2].rstrip().endswith("Z")
+    assert plain[-1] == "          kubectl-edit (human)  /spec/" + "x" * 41 + "…"
 
 
 @pytest.mark.usefixtures("_terminal")

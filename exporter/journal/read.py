@@ -70,13 +70,18 @@ def open_reader(data_dir: Path) -> Reader:
 
     """
     path = data_dir / FILE_NAME
-    if not path.exists():
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
         msg = f"there is no journal in {data_dir}: give --data-dir the directory of a running or past exporter"
-        raise JournalError(msg)
+        raise JournalError(msg) from None
+    except OSError as error:
+        msg = f"cannot read the journal {path}: {error.strerror}; run this as the user that the exporter runs as"
+        raise JournalError(msg) from error
     try:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)
         connection.execute("SELECT count(*) FROM meta").fetchone()
     except sqlite3.Error as error:
-        msg = f"cannot read the journal {path}: {error}"
+        msg = f"cannot read the journal {path}: {error}; is it this user's to read, and whole?"
         raise JournalError(msg) from error
     return Reader(connection)
