@@ -37,6 +37,8 @@ _SCOPE = Scope(CRD.group, CRD.resource)
 _ASK_AGAIN = 300.0
 # Seconds after an error that nobody expected.
 _AFTER_ERROR = 5.0
+# So many broken connections in a row are an outage.
+_UNANSWERED = 2
 _VERBS = {"list", "watch"}
 
 
@@ -174,10 +176,14 @@ class Discovery:
 
 
 class _Definitions:
-    """The sink of the CRD watch: nothing of it goes to the journal."""
+    """The sink of the CRD watch: nothing of it goes to the journal.
+
+    Since there is one such watch, it also speaks for all others where the server does not answer.
+    """
 
     def __init__(self, discovery: Discovery) -> None:
         self._discovery = discovery
+        self._unanswered = 0
 
     async def put(self, item: Observation | Listed | Progress) -> None:
         if isinstance(item, Listed):
@@ -197,9 +203,19 @@ class _Definitions:
 
     def synced(self) -> None: ...
 
-    def received(self) -> None: ...
+    def received(self) -> None:
+        if self._unanswered >= _UNANSWERED:
+            log.info("the API server answers again")
+        self._unanswered = 0
 
-    def restarted(self, reason: str) -> None: ...
+    def restarted(self, reason: str) -> None:
+        if reason == "connection":
+            self._unanswered += 1
+            # One broken connection is nothing: proxies close them.
+            if self._unanswered == _UNANSWERED:
+                log.warning(
+                    "the API server does not answer, trying again; nothing is lost that it still remembers then"
+                )
 
     def listing(self, reason: str, *, gap: bool) -> None: ...
 

@@ -8,6 +8,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.kube import discovery
 from exporter.kube.client import Api
@@ -140,4 +141,20 @@ async def test_an_odd_answer_for_a_group_is_no_end(tmp_path: Path, odd: bytes) -
     assert await heard(tmp_path, Heard(), "asked", script, include="odd.example.com/Thing", odd=Reply(200, [odd])) == [
         "complete ",
         "asked",
+    ]
+
+
+def test_an_outage_is_told_once_and_so_is_its_end() -> None:
+    """One broken connection is no outage; of one there is a line when it begins and one when it is over."""
+    sink = discovery._Definitions(Discovery(None, TypeSelection(), Heard()))  # type: ignore[arg-type]
+    with capture_logs() as lines:
+        for happened in ("connection", "", "connection", "ended", "connection", "connection", "", ""):
+            if happened:
+                sink.restarted(happened)
+            else:
+                sink.received()
+
+    assert [(line["log_level"], line["event"].partition(",")[0]) for line in lines] == [
+        ("warning", "the API server does not answer"),
+        ("info", "the API server answers again"),
     ]
