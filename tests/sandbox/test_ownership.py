@@ -103,6 +103,18 @@ def test_entries_are_merged_in_the_order_of_the_declaration(live: str, config: s
     assert "".join(merge(list(live), list(config), shape)) == expected
 
 
+def test_what_has_no_name_in_the_schema_is_owned_as_a_place() -> None:
+    """Fields with a name in the schema are owned through what is in them, all others by themselves as well."""
+    spec = {"limits": {"low": 1}, "open": {"a": {"b": 1}}, "notes": {}, "ports": [{"name": "k"}], "remark": None}
+    assert fields_of({"spec": spec}, SHAPE)["f:spec"] == {
+        "f:limits": {"f:low": {}},
+        "f:open": {"f:a": {".": {}, "f:b": {}}},
+        "f:notes": {},
+        "f:ports": {'k:{"name":"k"}': {".": {}, "f:name": {}}},
+        "f:remark": {},
+    }
+
+
 def test_a_key_that_is_left_out_is_its_default() -> None:
     """An entry is named by the default of a key that it does not give."""
     keyed: Object = {
