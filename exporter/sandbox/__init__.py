@@ -1,1 +1,1 @@
-"""A cluster to play with: the scripted day, which acts on any API server as people, GitOps and operators would."""
+"""A cluster to play with: an emulated API server, and a scripted day of people, GitOps and operators for any server."""

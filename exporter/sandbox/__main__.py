@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from exporter.sandbox.server import emulate
+from exporter.sandbox.apiserver.server import emulate
 
 
 async def serve(host: str, port: int, kubeconfig: Path) -> None:

@@ -22,13 +22,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.journal.read import open_reader
 from exporter.model import encode
+from exporter.sandbox.apiserver.server import emulate
 from exporter.sandbox.closing import by_writer, came_back
 from exporter.sandbox.crds import DATABASE
 from exporter.sandbox.day import differences, play, prepare
 from exporter.sandbox.exporter_process import PORT, exporting
 from exporter.sandbox.hands import reach
 from exporter.sandbox.script import SECRETS
-from exporter.sandbox.server import emulate
 from exporter.sandbox.window import Window
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from exporter.sandbox.server import emulate
+from exporter.sandbox.apiserver.server import emulate
 from tests.contract.gadgets import SHARED
 from tests.contract.installing import install
 from tests.contract.wire import reach
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exporter.model import ResourceType
-    from exporter.sandbox.server import Sandbox
+    from exporter.sandbox.apiserver.server import Sandbox
     from tests.contract.wire import Wire
 
 _START_SECONDS = 30.0

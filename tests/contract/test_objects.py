@@ -202,12 +202,14 @@ async def test_a_finalizer_holds_a_deletion_until_it_goes(place: Place) -> None:
 
 
 async def test_a_deletion_timestamp_is_not_a_clients_to_write(place: Place) -> None:
-    """A deletionTimestamp in a create or an update changes nothing."""
+    """A deletionTimestamp in a create changes nothing; one in an update is refused."""
     claimed = made("one", {"size": 1}, deletionTimestamp="2026-01-01T00:00:00Z", deletionGracePeriodSeconds=5)
     created = (await place.wire.post(place.path(GADGET), claimed)).body
     assert "deletionTimestamp" not in created["metadata"]
     patch = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
-    assert "deletionTimestamp" not in (await place.wire.merge(place.path(GADGET, "one"), patch)).body["metadata"]
+    refused = await place.wire.merge(place.path(GADGET, "one"), patch)
+    assert (refused.status, refused.body["reason"]) == (422, "Invalid")
+    assert "deletionTimestamp" not in (await place.wire.get(place.path(GADGET, "one"))).body["metadata"]
 
 
 async def test_a_collection_can_be_deleted_by_label(place: Place) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from exporter.sandbox.server import emulate
+from exporter.sandbox.apiserver.server import emulate
 from tests.contract.gadgets import GADGET, SHARED, made
 from tests.contract.installing import install
 from tests.contract.wire import reach
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from exporter.sandbox.server import Sandbox
+    from exporter.sandbox.apiserver.server import Sandbox
     from tests.contract.wire import Object, Wire
 
 PATH = GADGET.path("default")

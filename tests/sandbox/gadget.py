@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from exporter.sandbox.bodies import APPLY, MERGE
-from exporter.sandbox.kinds import DEFINITION, NAMESPACE, Kind
-from exporter.sandbox.store import Store
+from exporter.sandbox.apiserver.bodies import APPLY, MERGE
+from exporter.sandbox.apiserver.kinds import DEFINITION, NAMESPACE, Kind
+from exporter.sandbox.apiserver.store import Store
 
 
 Object = dict[str, Any]

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from exporter.model import ResourceType
-from exporter.sandbox.bodies import APPLY, JSON_PATCH, MERGE
-from exporter.sandbox.kinds import DEFINITION, NAMESPACE
-from exporter.sandbox.refusals import Refused
-from exporter.sandbox.store import Store
+from exporter.sandbox.apiserver.bodies import APPLY, JSON_PATCH, MERGE
+from exporter.sandbox.apiserver.kinds import DEFINITION, NAMESPACE
+from exporter.sandbox.apiserver.refusals import Refused
+from exporter.sandbox.apiserver.store import Store
 from tests.contract.installing import install
 from tests.contract.wire import reach
 from tests.integration.conftest import _discard, _need
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from exporter.sandbox.kinds import Kind
+    from exporter.sandbox.apiserver.kinds import Kind
     from tests.contract.wire import Wire
 
 Object = dict[str, Any]

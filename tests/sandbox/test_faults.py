@@ -23,8 +23,8 @@ from tests.sandbox.conftest import PATH
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from exporter.sandbox.faults import Faults, Switch
-    from exporter.sandbox.server import Sandbox
+    from exporter.sandbox.apiserver.faults import Faults, Switch
+    from exporter.sandbox.apiserver.server import Sandbox
     from tests.sandbox.conftest import Ground
 
 NAME = str(GADGET)

@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.sandbox.bodies import APPLY
-from exporter.sandbox.fields import difference, intersection, paths, union, without
-from exporter.sandbox.merging import compare, fields_of, merge
-from exporter.sandbox.ownership import HeldError, Writer, apply, update
-from exporter.sandbox.refusals import Refused
-from exporter.sandbox.shapes import Shape, whole
+from exporter.sandbox.apiserver.bodies import APPLY
+from exporter.sandbox.apiserver.fields import difference, intersection, paths, union, without
+from exporter.sandbox.apiserver.merging import compare, fields_of, merge
+from exporter.sandbox.apiserver.ownership import HeldError, Writer, apply, update
+from exporter.sandbox.apiserver.refusals import Refused
+from exporter.sandbox.apiserver.shapes import Shape, whole
 from tests.sandbox.gadget import SPACE, SPEC, SPECS, STATUS, WRITES, gadget, of, stocked
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exporter.sandbox.kinds import Kind
-    from exporter.sandbox.store import Store
+    from exporter.sandbox.apiserver.kinds import Kind
+    from exporter.sandbox.apiserver.store import Store
 
 Object = dict[str, Any]
 

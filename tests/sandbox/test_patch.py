@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.sandbox.patch import PatchError, UnreadableError, json_patch, merge_patch, same
+from exporter.sandbox.apiserver.patch import PatchError, UnreadableError, json_patch, merge_patch, same
 
 
 LEAVES = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", "b"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.sandbox.selectors import read_selection
+from exporter.sandbox.apiserver.selectors import read_selection
 
 
 NO_LABELS = [

@@ -15,10 +15,10 @@ import aiohttp
 import pytest
 import yaml
 
-from exporter.sandbox.paths import Place, read_path
-from exporter.sandbox.protobuf import read_protobuf
-from exporter.sandbox.server import emulate
-from exporter.sandbox.store import Store
+from exporter.sandbox.apiserver.paths import Place, read_path
+from exporter.sandbox.apiserver.protobuf import read_protobuf
+from exporter.sandbox.apiserver.server import emulate
+from exporter.sandbox.apiserver.store import Store
 from tests.contract.gadgets import CONFIG_MAP, CRDS, GADGET, GROUP, made
 from tests.sandbox.conftest import PATH
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exporter.sandbox.bodies import APPLY, JSON_PATCH, MERGE
-from exporter.sandbox.kinds import CONFIG_MAP, DEFINITION, NAMESPACE, SECRET
-from exporter.sandbox.refusals import Refused
+from exporter.sandbox.apiserver.bodies import APPLY, JSON_PATCH, MERGE
+from exporter.sandbox.apiserver.kinds import CONFIG_MAP, DEFINITION, NAMESPACE, SECRET
+from exporter.sandbox.apiserver.refusals import Refused
 from tests.sandbox.gadget import (
     GROUP,
     SPACE,
@@ -26,8 +26,8 @@ from tests.sandbox.gadget import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exporter.sandbox.kinds import Kind
-    from exporter.sandbox.store import Store
+    from exporter.sandbox.apiserver.kinds import Kind
+    from exporter.sandbox.apiserver.store import Store
 
 Object = dict[str, Any]
 HELD = ["example.com/wait"]

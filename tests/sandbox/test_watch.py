@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from exporter.sandbox import watch
-from exporter.sandbox.server import emulate
-from exporter.sandbox.views import View
+from exporter.sandbox.apiserver import watch
+from exporter.sandbox.apiserver.server import emulate
+from exporter.sandbox.apiserver.views import View
 from tests.contract.gadgets import BOX, CRDS, GADGET, SHARED, made, version
 from tests.contract.installing import install, remove
 from tests.sandbox.conftest import PATH
@@ -20,7 +20,7 @@ from tests.sandbox.conftest import PATH
 if TYPE_CHECKING:
     import pytest
 
-    from exporter.sandbox.log import Event
+    from exporter.sandbox.apiserver.log import Event
     from tests.sandbox.conftest import Ground
 
 MANY = 300

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from exporter.sandbox.kinds import Kind
+    from exporter.sandbox.apiserver.kinds import Kind
 
 Object = dict[str, Any]
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from exporter.sandbox.protobuf import MEDIA, read_protobuf
-from exporter.sandbox.refusals import bad_request, unsupported_media
+from exporter.sandbox.apiserver.protobuf import MEDIA, read_protobuf
+from exporter.sandbox.apiserver.refusals import bad_request, unsupported_media
 
 
 if TYPE_CHECKING:
-    from exporter.sandbox.kinds import Kind
-    from exporter.sandbox.paths import Place
+    from exporter.sandbox.apiserver.kinds import Kind
+    from exporter.sandbox.apiserver.paths import Place
 
 Object = dict[str, Any]
 

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from exporter.sandbox.bodies import APPLY, MERGE, check_name, check_place, read_object, read_patch
-from exporter.sandbox.faults import Verb
-from exporter.sandbox.kinds import Kind
-from exporter.sandbox.options import invalid_options, read_options
-from exporter.sandbox.paths import Place
-from exporter.sandbox.refusals import method_not_allowed
-from exporter.sandbox.views import View, negotiate
+from exporter.sandbox.apiserver.bodies import APPLY, MERGE, check_name, check_place, read_object, read_patch
+from exporter.sandbox.apiserver.faults import Verb
+from exporter.sandbox.apiserver.kinds import Kind
+from exporter.sandbox.apiserver.options import invalid_options, read_options
+from exporter.sandbox.apiserver.paths import Place
+from exporter.sandbox.apiserver.refusals import method_not_allowed
+from exporter.sandbox.apiserver.views import View, negotiate
 
 
 if TYPE_CHECKING:
-    from exporter.sandbox.lists import Lists
-    from exporter.sandbox.store import Store
+    from exporter.sandbox.apiserver.lists import Lists
+    from exporter.sandbox.apiserver.store import Store
 
 Object = dict[str, Any]
 

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 
 if TYPE_CHECKING:
-    from exporter.sandbox.kinds import Schema
-    from exporter.sandbox.patch import Json
+    from exporter.sandbox.apiserver.kinds import Schema
+    from exporter.sandbox.apiserver.patch import Json
 
 
 class Shape(Struct, frozen=True):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from exporter.sandbox.refusals import Refused, bad_request
-from exporter.sandbox.selectors import Selection, read_selection
+from exporter.sandbox.apiserver.refusals import Refused, bad_request
+from exporter.sandbox.apiserver.selectors import Selection, read_selection
 
 
 if TYPE_CHECKING:

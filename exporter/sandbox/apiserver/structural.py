@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exporter.sandbox.kinds import Schema
-    from exporter.sandbox.patch import Json
+    from exporter.sandbox.apiserver.kinds import Schema
+    from exporter.sandbox.apiserver.patch import Json
 
 Object = dict[str, Any]
 

@@ -14,7 +14,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from exporter.sandbox.kinds import Kind
+    from exporter.sandbox.apiserver.kinds import Kind
 
 Object = dict[str, Any]
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from exporter.sandbox import definitions
-from exporter.sandbox.kinds import DEFINITION, NAMESPACE, SECRET
-from exporter.sandbox.patch import same
-from exporter.sandbox.refusals import Cause, Refused, bad_request, conflict, invalid
-from exporter.sandbox.structural import fit
-from exporter.sandbox.validation import FORBIDDEN, INVALID, metadata_causes, schema_causes
+from exporter.sandbox.apiserver import definitions
+from exporter.sandbox.apiserver.kinds import DEFINITION, NAMESPACE, SECRET
+from exporter.sandbox.apiserver.patch import same
+from exporter.sandbox.apiserver.refusals import Cause, Refused, bad_request, conflict, invalid
+from exporter.sandbox.apiserver.structural import fit
+from exporter.sandbox.apiserver.validation import FORBIDDEN, INVALID, metadata_causes, schema_causes
 
 
 if TYPE_CHECKING:
-    from exporter.sandbox.kinds import Kind
-    from exporter.sandbox.patch import Json
+    from exporter.sandbox.apiserver.kinds import Kind
+    from exporter.sandbox.apiserver.patch import Json
 
 Object = dict[str, Any]
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from exporter.sandbox.faults import Faults
-    from exporter.sandbox.hub import Hub, Watched
-    from exporter.sandbox.log import Event
-    from exporter.sandbox.options import ListOptions
+    from exporter.sandbox.apiserver.faults import Faults
+    from exporter.sandbox.apiserver.hub import Hub, Watched
+    from exporter.sandbox.apiserver.log import Event
+    from exporter.sandbox.apiserver.options import ListOptions
 
 Object = dict[str, Any]
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
-from exporter.sandbox.shapes import whole
-from exporter.sandbox.structural import fit
+from exporter.sandbox.apiserver.shapes import whole
+from exporter.sandbox.apiserver.structural import fit
 
 
 if TYPE_CHECKING:
-    from exporter.sandbox.kinds import Kind
-    from exporter.sandbox.shapes import Shape
+    from exporter.sandbox.apiserver.kinds import Kind
+    from exporter.sandbox.apiserver.shapes import Shape
 
 Object = dict[str, Any]
 Key = tuple[str, str]

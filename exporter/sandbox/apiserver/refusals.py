@@ -13,7 +13,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exporter.sandbox.kinds import Kind
+    from exporter.sandbox.apiserver.kinds import Kind
 
 Object = dict[str, Any]
 

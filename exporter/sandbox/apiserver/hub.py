@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from exporter.sandbox.kinds import DEFINITION, Kind
-from exporter.sandbox.selectors import Selection
-from exporter.sandbox.views import View, kind_name
+from exporter.sandbox.apiserver.kinds import DEFINITION, Kind
+from exporter.sandbox.apiserver.selectors import Selection
+from exporter.sandbox.apiserver.views import View, kind_name
 
 
 if TYPE_CHECKING:
-    from exporter.sandbox.log import Event
-    from exporter.sandbox.store import Store
-    from exporter.sandbox.watch import Stream
+    from exporter.sandbox.apiserver.log import Event
+    from exporter.sandbox.apiserver.store import Store
+    from exporter.sandbox.apiserver.watch import Stream
 
 Object = dict[str, Any]
 

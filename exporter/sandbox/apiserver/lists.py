@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from exporter.sandbox.options import check_reached
-from exporter.sandbox.refusals import Refused, bad_request, expired
+from exporter.sandbox.apiserver.options import check_reached
+from exporter.sandbox.apiserver.refusals import Refused, bad_request, expired
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exporter.sandbox.kinds import Kind
-    from exporter.sandbox.options import ListOptions
-    from exporter.sandbox.store import Store
+    from exporter.sandbox.apiserver.kinds import Kind
+    from exporter.sandbox.apiserver.options import ListOptions
+    from exporter.sandbox.apiserver.store import Store
 
 Object = dict[str, Any]
 Key = tuple[str, str]

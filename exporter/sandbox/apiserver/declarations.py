@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exporter.sandbox.shapes import LEAF, entries
-from exporter.sandbox.validation import IS
+from exporter.sandbox.apiserver.shapes import LEAF, entries
+from exporter.sandbox.apiserver.validation import IS
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exporter.sandbox.patch import Json
-    from exporter.sandbox.shapes import Shape
+    from exporter.sandbox.apiserver.patch import Json
+    from exporter.sandbox.apiserver.shapes import Shape
 
 _FORMS = {"map": "object", "list": "array"}
 _EXPECTED = {

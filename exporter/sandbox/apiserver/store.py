@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-from exporter.sandbox import definitions, objects, ownership
-from exporter.sandbox.bodies import APPLY
-from exporter.sandbox.kinds import BUILT_IN, DEFINITION, NAMESPACE, Kind, from_crd
-from exporter.sandbox.log import Event, Log
-from exporter.sandbox.patch import same
-from exporter.sandbox.refusals import (
+from exporter.sandbox.apiserver import definitions, objects, ownership
+from exporter.sandbox.apiserver.bodies import APPLY
+from exporter.sandbox.apiserver.kinds import BUILT_IN, DEFINITION, NAMESPACE, Kind, from_crd
+from exporter.sandbox.apiserver.log import Event, Log
+from exporter.sandbox.apiserver.patch import same
+from exporter.sandbox.apiserver.refusals import (
     already_exists,
     bad_request,
     forbidden,
     not_found,
     precondition_failed,
 )  # fmt: skip
-from exporter.sandbox.shelf import Shelf
-from exporter.sandbox.writing import Request, applied, patched
+from exporter.sandbox.apiserver.shelf import Shelf
+from exporter.sandbox.apiserver.writing import Request, applied, patched
 from exporter.timestamps import from_nanoseconds
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from exporter.sandbox.patch import Json
+    from exporter.sandbox.apiserver.patch import Json
 
 __all__ = ["Event", "Snapshot", "Store"]
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from exporter.sandbox import objects, ownership
-from exporter.sandbox.bodies import APPLY, JSON_PATCH, MERGE
-from exporter.sandbox.declarations import misfits
-from exporter.sandbox.patch import PatchError, UnreadableError, json_patch, merge_patch
-from exporter.sandbox.refusals import (
+from exporter.sandbox.apiserver import objects, ownership
+from exporter.sandbox.apiserver.bodies import APPLY, JSON_PATCH, MERGE
+from exporter.sandbox.apiserver.declarations import misfits
+from exporter.sandbox.apiserver.patch import PatchError, UnreadableError, json_patch, merge_patch
+from exporter.sandbox.apiserver.refusals import (
     Cause,
     apply_conflict,
     bad_request,
@@ -22,14 +22,14 @@ from exporter.sandbox.refusals import (
     unsupported_media,
     untyped,
 )
-from exporter.sandbox.shelf import Shelf
+from exporter.sandbox.apiserver.shelf import Shelf
 
 
 if TYPE_CHECKING:
-    from exporter.sandbox.kinds import Kind
-    from exporter.sandbox.patch import Json
-    from exporter.sandbox.refusals import Refused
-    from exporter.sandbox.shapes import Shape
+    from exporter.sandbox.apiserver.kinds import Kind
+    from exporter.sandbox.apiserver.patch import Json
+    from exporter.sandbox.apiserver.refusals import Refused
+    from exporter.sandbox.apiserver.shapes import Shape
 
 Object = dict[str, Any]
 Objects = list[Object]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from exporter.sandbox.refusals import expired
+from exporter.sandbox.apiserver.refusals import expired
 
 
 Object = dict[str, Any]

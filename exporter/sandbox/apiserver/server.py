@@ -18,26 +18,26 @@ from aiohttp import web
 from isal import igzip
 from msgspec import Struct
 
-from exporter.sandbox import discovery, openapi
-from exporter.sandbox.faults import Faults
-from exporter.sandbox.hub import Hub, Watched
-from exporter.sandbox.lists import Lists
-from exporter.sandbox.options import check_reached, read_options
-from exporter.sandbox.paths import read_path
-from exporter.sandbox.refusals import Refused
-from exporter.sandbox.store import Store
-from exporter.sandbox.verbs import Asked, answer, verb_of
-from exporter.sandbox.views import encode, kind_name
-from exporter.sandbox.watch import Stream
+from exporter.sandbox.apiserver import discovery, openapi
+from exporter.sandbox.apiserver.faults import Faults
+from exporter.sandbox.apiserver.hub import Hub, Watched
+from exporter.sandbox.apiserver.lists import Lists
+from exporter.sandbox.apiserver.options import check_reached, read_options
+from exporter.sandbox.apiserver.paths import read_path
+from exporter.sandbox.apiserver.refusals import Refused
+from exporter.sandbox.apiserver.store import Store
+from exporter.sandbox.apiserver.verbs import Asked, answer, verb_of
+from exporter.sandbox.apiserver.views import encode, kind_name
+from exporter.sandbox.apiserver.watch import Stream
 
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from exporter.sandbox.faults import Switch, Verb
-    from exporter.sandbox.kinds import Kind
-    from exporter.sandbox.paths import Place
-    from exporter.sandbox.store import Snapshot
+    from exporter.sandbox.apiserver.faults import Switch, Verb
+    from exporter.sandbox.apiserver.kinds import Kind
+    from exporter.sandbox.apiserver.paths import Place
+    from exporter.sandbox.apiserver.store import Snapshot
 
 Object = dict[str, Any]
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from exporter.sandbox.patch import same
-from exporter.sandbox.refusals import Cause
-from exporter.sandbox.shapes import LEAF, Shape, entries
+from exporter.sandbox.apiserver.patch import same
+from exporter.sandbox.apiserver.refusals import Cause
+from exporter.sandbox.apiserver.shapes import LEAF, Shape, entries
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from exporter.sandbox.kinds import Kind, Schema
-    from exporter.sandbox.patch import Json
+    from exporter.sandbox.apiserver.kinds import Kind, Schema
+    from exporter.sandbox.apiserver.patch import Json
 
 Object = dict[str, Any]
 

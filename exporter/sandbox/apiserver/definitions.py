@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from exporter.sandbox.refusals import Cause
-from exporter.sandbox.validation import INVALID, REQUIRED, UNSUPPORTED
+from exporter.sandbox.apiserver.refusals import Cause
+from exporter.sandbox.apiserver.validation import INVALID, REQUIRED, UNSUPPORTED
 
 
 if TYPE_CHECKING:

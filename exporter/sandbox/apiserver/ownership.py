@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-from exporter.sandbox.fields import Fields, difference, intersection, paths, union, without
-from exporter.sandbox.merging import compare, fields_of, merge, remove, with_named
-from exporter.sandbox.patch import same
+from exporter.sandbox.apiserver.fields import Fields, difference, intersection, paths, union, without
+from exporter.sandbox.apiserver.merging import compare, fields_of, merge, remove, with_named
+from exporter.sandbox.apiserver.patch import same
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from exporter.sandbox.shapes import Shape
+    from exporter.sandbox.apiserver.shapes import Shape
 
 Object = dict[str, Any]
 Operation = Literal["Apply", "Update"]

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from exporter.sandbox.fields import Fields, member, node, union
-from exporter.sandbox.patch import same
-from exporter.sandbox.shapes import LEAF, entries
+from exporter.sandbox.apiserver.fields import Fields, member, node, union
+from exporter.sandbox.apiserver.patch import same
+from exporter.sandbox.apiserver.shapes import LEAF, entries
 
 
 if TYPE_CHECKING:
-    from exporter.sandbox.patch import Json
-    from exporter.sandbox.shapes import Shape
+    from exporter.sandbox.apiserver.patch import Json
+    from exporter.sandbox.apiserver.shapes import Shape
 
 Object = dict[str, Any]
 _Parts = tuple[Fields | None, Fields | None, Fields | None]

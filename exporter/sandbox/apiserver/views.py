@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from exporter.sandbox.refusals import Refused
+from exporter.sandbox.apiserver.refusals import Refused
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exporter.sandbox.kinds import Kind
-    from exporter.sandbox.paths import Place
+    from exporter.sandbox.apiserver.kinds import Kind
+    from exporter.sandbox.apiserver.paths import Place
 
 Object = dict[str, Any]
 

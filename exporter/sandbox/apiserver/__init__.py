@@ -1,0 +1,1 @@
+"""An emulated Kubernetes API server. START HERE: `server.emulate`; it has a `store`, and `faults` to be switched on."""
