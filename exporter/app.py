@@ -222,8 +222,10 @@ class Exporter:
         log.warning("the API server's history went backwards (a restored backup?); listing everything again")
 
     def _save_totals(self) -> None:
-        self._journal.save_totals(*self._metrics.unsaved())
-        self._metrics.saved()
+        totals, dropped = self._metrics.unsaved()
+        if totals or dropped:  # else there was no change either
+            self._journal.save_totals(totals, dropped)
+            self._metrics.saved()
 
     async def _upkeep(self) -> None:
         """Keep the journal in its bounds and the gauges true."""

@@ -27,6 +27,8 @@ from exporter.timestamps import now, to_nanoseconds
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from exporter.changes.tracker import Tracker
     from exporter.journal.store import Journal
     from exporter.metrics.changes import ChangeMetrics
@@ -160,8 +162,8 @@ class Ingest:
             if item.mode == "live":
                 batch.checkpoints[item.scope] = Checkpoint(item.type.version, item.head.resource_version, complete=True)
         elif isinstance(item, Listed):
-            held = self._held(item.scope, batch)
-            self._tracker.sweep(item.type, held, item.uids, now(), batch, silent=item.mode == "baseline")
+            silent = item.mode == "baseline"
+            self._tracker.sweep(item.type, self._held(item.scope, batch), item.uids, now(), batch, silent=silent)
             batch.checkpoints[item.scope] = Checkpoint(item.type.version, item.resource_version, complete=True)
         elif isinstance(item, Progress):
             batch.checkpoints[item.scope] = Checkpoint(item.type.version, item.resource_version, complete=True)
@@ -170,14 +172,13 @@ class Ingest:
             batch.checkpoints[item.scope] = None
             batch.removed.append((item.type.group, item.type.kind))
 
-    def _held(self, scope: Scope, batch: Batch) -> list[tuple[ObjectKey, str, str]]:
-        """Give the objects of a scope: those in the journal, and those that this very batch will bring there."""
-        held = list(self._journal.objects(scope.group, scope.resource, scope.namespace))
-        for key, stored in batch.objects.items():
+    def _held(self, scope: Scope, batch: Batch) -> Iterator[tuple[ObjectKey, str, str]]:
+        """Go through the objects of a scope: those in the journal, and those that this very batch will bring there."""
+        yield from self._journal.objects(scope.group, scope.resource, scope.namespace)
+        for key, stored in list(batch.objects.items()):  # whoever asks puts into the batch what they find missing
             inside = (key.group, key.resource) == (scope.group, scope.resource)
             if stored is not None and inside and scope.namespace in ("", key.namespace):
-                held.append((key, stored.uid, stored.resource_version))
-        return held
+                yield key, stored.uid, stored.resource_version
 
     async def _commit(self, batch: Batch) -> None:
         failures = 0
