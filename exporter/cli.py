@@ -261,7 +261,7 @@ def _show(options: argparse.Namespace) -> Callable[[Iterable[Change]], None]:
 
 
 def _is_wanted(change: Change, options: argparse.Namespace) -> bool:
-    return options.output == "json" or options.all or not (change.heartbeat or change.change == "noop")
+    return options.output == "json" or options.all or change.matters
 
 
 def _held(reader: Reader) -> str:

@@ -163,6 +163,11 @@ class Change(Struct, frozen=True, omit_defaults=True, kw_only=True):
     heartbeat: bool = False
     gap: bool = False
 
+    @property
+    def matters(self) -> bool:
+        """Tell whether it is worth telling unasked: heartbeats and versions without a difference are not."""
+        return self.change != "noop" and not self.heartbeat
+
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Change)

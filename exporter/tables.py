@@ -86,7 +86,7 @@ class Table:
         first = next((count for count in (len(whole), len(padded)) if cell_len(_GAP.join(whole[:count])) <= width), 4)
         if first == 4:  # noqa: PLR2004 - up to TIME
             room = max(_WIDTHS[2], width - cell_len(_GAP.join((padded[0], padded[1], "", padded[3]))))
-            padded[2] = _cut(cells[2], min(room, self._widths[2]))
+            padded[2] = cut(cells[2], min(room, self._widths[2]))
             whole = (*padded, cells[-1])
         _print_line(self._console, whole[:first], styles)
         rest = (cells[4].ljust(_WIDTHS[4]), cells[-1])[first - 4 :]
@@ -94,7 +94,8 @@ class Table:
             _print_line(self._console, (" " * self._widths[0], *rest), ("", *styles[first:]))
 
 
-def _cut(text: str, cells: int) -> str:
+def cut(text: str, cells: int) -> str:
+    """Make a text exactly so many cells wide; what is cut off shows."""
     return set_cell_size(text, cells) if cell_len(text) <= cells else set_cell_size(text, cells - 1) + _ELLIPSIS
 
 

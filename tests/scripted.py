@@ -12,6 +12,7 @@ cannot share a mistake with the client under test.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -76,6 +77,18 @@ class Server:
         self._scripts: dict[str, list[Answer]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._arrived = asyncio.Condition()
+
+    @property
+    def kubeconfig(self) -> str:
+        """The text of a kubeconfig that leads here."""
+        return json.dumps(
+            {
+                "current-context": "c",
+                "clusters": [{"name": "c", "cluster": {"server": self.url}}],
+                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+                "users": [{"name": "u", "user": {"token": "t"}}],
+            }
+        )
 
     def on(self, prefix: str, *answers: Answer) -> None:
         """Say what to answer below a path prefix, in place of what was said before."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -39,16 +38,7 @@ class Run:
     def __init__(self, server: Server, directory: Path, journal: Journal) -> None:
         self.journal = journal
         self._kubeconfig = directory / "kubeconfig"
-        self._kubeconfig.write_text(
-            json.dumps(
-                {
-                    "current-context": "c",
-                    "clusters": [{"name": "c", "cluster": {"server": server.url}}],
-                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-                    "users": [{"name": "u", "user": {"token": "t"}}],
-                }
-            )
-        )
+        self._kubeconfig.write_text(server.kubeconfig)
 
     @asynccontextmanager
     async def __call__(self, *, commits: bool = True) -> AsyncIterator[Follower]:

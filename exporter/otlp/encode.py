@@ -87,11 +87,6 @@ _USER_NAME = _attribute("user.name")
 _RECORD_UID = _attribute("log.record.uid")
 
 
-def matters(change: Change) -> bool:
-    """Tell whether a change is worth a record: heartbeats and versions without a difference are not."""
-    return change.change != "noop" and not change.heartbeat
-
-
 class Encoder:
     """Encodes batches for one endpoint.
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from exporter.otlp import encode
-
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exporter.model import Change
+    from exporter.otlp.encode import Encoder
     from exporter.otlp.settings import Settings
     from exporter.verdicts import Verdict
 
@@ -46,13 +45,13 @@ class OtlpLogs:
 
     name = "otlp-logs"
 
-    def __init__(self, encoder: encode.Encoder, sender: Sender) -> None:
+    def __init__(self, encoder: Encoder, sender: Sender) -> None:
         self._encoder = encoder
         self._sender = sender
 
     def matters(self, change: Change) -> bool:
         """Leave out heartbeats and versions without a difference."""
-        return encode.matters(change)
+        return change.matters
 
     async def send(self, changes: Sequence[Change]) -> Verdict:
         """Encode and send a batch, once."""

@@ -11,10 +11,9 @@ import time
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
-from rich.cells import cell_len, set_cell_size
 
 from exporter.sandbox.script import DAY, MORNING
-from exporter.tables import COLOURS, visible, what, who
+from exporter.tables import COLOURS, cut, visible, what, who
 
 
 if TYPE_CHECKING:
@@ -142,6 +141,5 @@ def _widths(*, wide: bool) -> tuple[int, int, int]:
 def _row(texts: tuple[str, ...], styles: tuple[str, ...], *, wide: bool) -> Iterator[Part]:
     """Pad all cells but the last, and cut what is too wide for its column."""
     for text, style, width in zip(texts, styles, _widths(wide=wide), strict=False):
-        cut = text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
-        yield set_cell_size(cut, width) + _GAP, style
+        yield cut(text, width) + _GAP, style
     yield texts[-1], styles[-1]

@@ -89,16 +89,7 @@ async def heard(
         for group, reply in more.items():
             server.on(f"/apis/{group}.example.com", reply)
         kubeconfig = directory / "kubeconfig"
-        kubeconfig.write_text(
-            json.dumps(
-                {
-                    "current-context": "c",
-                    "clusters": [{"name": "c", "cluster": {"server": server.url}}],
-                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-                    "users": [{"name": "u", "user": {"token": "t"}}],
-                }
-            )
-        )
+        kubeconfig.write_text(server.kubeconfig)
         async with Api.connect(str(kubeconfig)) as api:
             task = asyncio.create_task(Discovery(api, TypeSelection((include,)), heard).run())
             try:

@@ -133,16 +133,7 @@ async def following(
     async with serve() as server:
         server.on(PATH, *script)
         kubeconfig = directory / "kubeconfig"
-        kubeconfig.write_text(
-            json.dumps(
-                {
-                    "current-context": "c",
-                    "clusters": [{"name": "c", "cluster": {"server": server.url}}],
-                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-                    "users": [{"name": "u", "user": {"token": "t"}}],
-                }
-            )
-        )
+        kubeconfig.write_text(server.kubeconfig)
         async with Api.connect(str(kubeconfig)) as api:
             sink = Recorder()
             reflector = Reflector(

@@ -16,7 +16,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from exporter import __version__
 from exporter.model import FieldChange, Writer
-from exporter.otlp.encode import MAX_DIFF, Encoder, matters, record
+from exporter.otlp.encode import MAX_DIFF, Encoder, record
 from exporter.otlp.settings import resolve
 from exporter.timestamps import Timestamp, to_nanoseconds
 from tests.otlp.made import made
@@ -81,7 +81,7 @@ def request(changes: Iterable[Change], by: Encoder | None = None) -> ExportLogsS
 )
 def test_matters(parts: dict[str, Any], wanted: bool) -> None:
     """Heartbeats and versions without a difference are no records."""
-    assert wanted == matters(made(**parts))
+    assert wanted == made(**parts).matters
 
 
 @pytest.mark.parametrize(
