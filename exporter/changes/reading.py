@@ -48,10 +48,13 @@ def read_version(
         # What cannot be decoded is read again, leniently.
         with suppress(msgspec.DecodeError):
             version = Version(raw)
-            names = version.moved(before)
-            if not may_hold_secret([(name, version.fields[name]) for name in names if name in version.fields]):
-                version.values(name for name in names if name != "metadata")
-                version.metadata.values(version.metadata.moved(before.metadata))
+            names = [name for name in version.moved(before) if name != "metadata"]
+            below = [name for name in version.metadata.moved(before.metadata) if name != "managedFields"]
+            new = version.raws(names) + version.metadata.raws(below) + version.entries.new(before.entries)
+            if not may_hold_secret(new):
+                version.values(names)
+                version.metadata.values(below)
+                version.entries.moved(before.entries)
                 return version, True
     obj, raw = read_object(raw)
     redacted = redactor.redact(obj, raw, secret=secret, passwords=passwords)

@@ -279,10 +279,9 @@ def mark(digest: str) -> str:
     return f"{_FENCE}redacted:{digest[:16]}{_FENCE}"
 
 
-def may_hold_secret(fields: Iterable[tuple[str, msgspec.Raw]]) -> bool:
-    """Tell cheaply whether top-level fields may hold a secret, by their names, the keys in them, or a shape."""
-    text = b"\n".join([part for name, raw in fields for part in (name.encode(), raw)])
-    return _MAY_HOLD_ANY.search(text) is not None
+def may_hold_secret(parts: Iterable[bytes | msgspec.Raw]) -> bool:
+    """Tell cheaply whether parts of an object, names of fields and their JSON, may hold a secret or name one."""
+    return _MAY_HOLD_ANY.search(b"\n".join(parts)) is not None
 
 
 def redact_text(text: str) -> str:

@@ -15,12 +15,13 @@ from msgspec import UNSET, Struct
 
 from exporter.changes.classify import Sections, classify, is_heartbeat, take_apart
 from exporter.changes.diff import Diff
+from exporter.changes.entries import NO_ENTRIES
 from exporter.changes.pointer import matches
 from exporter.changes.reading import read_version
 from exporter.changes.redact import mask
 from exporter.changes.shallow import shallow
 from exporter.changes.version import Fields, Version, opaque, unpack
-from exporter.changes.writer import entries_of, find_writer
+from exporter.changes.writer import find_writer
 from exporter.model import UNRESOLVED, Change, Stored, Tombstone, change_id
 from exporter.timestamps import normalise, to_nanoseconds
 
@@ -181,7 +182,7 @@ class Tracker:
         change: ChangeType = "recreated" if back else "created"
         meta = version.metadata
         created = str(meta.get("creationTimestamp", ""))
-        writer, _ = find_writer(self._writers, (), entries_of(meta), change=change, created=created)
+        writer, _ = find_writer(self._writers, NO_ENTRIES, version.entries, change=change, created=created)
         told = self._change(
             seen.type, key, seen.head.uid, "added", change, seen.observed, writer,
             meta=meta, happened=created, gap=seen.mode == "catch_up",
@@ -206,8 +207,7 @@ class Tracker:
         meta = version.metadata
         change = classify(was.metadata, meta, sections)
         fields, truncated = self._fields(seen.type, sections)
-        before = entries_of(was.metadata)
-        writer, time = find_writer(self._writers, before, entries_of(meta), change=change, fields=fields)
+        writer, time = find_writer(self._writers, was.entries, version.entries, change=change, fields=fields)
         whole = bool(fields) and not truncated  # what was cut off may be anything
         heartbeat = whole and (
             (change == "status" and is_heartbeat(fields))

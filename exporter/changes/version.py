@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from isal import isal_zlib
 
+from exporter.changes.entries import Entries
+
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,6 +60,11 @@ class Fields:
             self._values[name] = msgspec.json.decode(raw)
         return self._values[name]
 
+    def raws(self, names: Iterable[str]) -> list[bytes | msgspec.Raw]:
+        """Give the names and the JSON of those of the named fields that are there."""
+        fields = self.fields
+        return [part for name in names if name in fields for part in (name.encode(), fields[name])]
+
     def values(self, names: Iterable[str]) -> dict[str, Any]:
         """Give the values of those of the named fields that are there."""
         return {name: self.get(name) for name in names if name in self.fields}
@@ -75,15 +82,17 @@ class Version(Fields):
     Attributes:
         raw: its JSON
         metadata: of it
+        entries: its managedFields
 
     """
 
-    __slots__ = ("metadata", "raw")
+    __slots__ = ("entries", "metadata", "raw")
 
     def __init__(self, raw: bytes, values: dict[str, Any] | None = None) -> None:
         super().__init__(raw, values)
         self.raw = raw
         self.metadata = Fields(self.fields.get("metadata", _EMPTY))
+        self.entries = Entries(self.metadata.fields.get("managedFields"))
 
     def pack(self) -> bytes:
         """Compress it for the journal (zlib format, RFC 1950)."""

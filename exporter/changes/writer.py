@@ -25,7 +25,7 @@ from exporter.model import Writer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from exporter.changes.version import Fields
+    from exporter.changes.entries import Entries, Entry
     from exporter.model import ChangeType, FieldChange, WriterClass
 
 
@@ -45,7 +45,6 @@ CONTROLLER = (
     "controller", "kube-*", "crossplane*", "apiextensions.crossplane.io/*", "cert-manager*", "controller-manager",
 )  # fmt: skip
 
-Entry = dict[str, Any]
 _NO_ENTRY: Entry = {"time": None, "fieldsV1": {}}
 _EntryKey = tuple[str, str, str, str]
 
@@ -90,16 +89,10 @@ class WriterTable:
         return None
 
 
-def entries_of(meta: Fields) -> list[Entry]:
-    """Give the managedFields entries of a version's metadata."""
-    entries = meta.get("managedFields")
-    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-
-
 def find_writer(
     table: WriterTable,
-    old: Sequence[Entry],
-    new: Sequence[Entry],
+    old: Entries,
+    new: Entries,
     *,
     change: ChangeType,
     fields: Sequence[FieldChange] = (),
@@ -131,8 +124,8 @@ def find_writer(
     elif len(touched) > 1:
         touched = _owners(touched, fields)
     if len(touched) != 1:
-        after = {_key(entry): entry for entry in new}
-        shrunk = [entry for entry in old if after.get(_key(entry)) != entry]
+        after = {_key(entry): entry for entry in new.moved(old)}
+        shrunk = [entry for entry in old.moved(new) if after.get(_key(entry)) != entry]
         names = dict.fromkeys(str(entry.get("manager", "")) for entry in (touched or shrunk))
         return Writer(source="unresolved", candidates=tuple(mask(name) for name in names)), ""
     (entry,) = touched
@@ -154,10 +147,10 @@ def _owners(entries: list[Entry], fields: Sequence[FieldChange]) -> list[Entry]:
     return _narrow(entries, [entry for entry in entries if all(owns(entry, one.path, leaf=True) for one in fields)])
 
 
-def _touched(old: Sequence[Entry], new: Sequence[Entry]) -> list[Entry]:
+def _touched(old: Entries, new: Entries) -> list[Entry]:
     """Give the entries that are new, gained a field, or whose time moved."""
-    moved = [entry for entry in new if entry not in old]
-    before = {_key(entry): entry for entry in old} if moved else {}
+    moved = new.moved(old)
+    before = {_key(entry): entry for entry in old.moved(new)}
     touched = []
     for entry in moved:
         was = before.get(_key(entry), _NO_ENTRY)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from exporter.changes.entries import Entries
 from exporter.changes.writer import WriterTable, find_writer, owns
 from exporter.model import ChangeType, FieldChange, Writer, WriterClass
 from tests.changes.objects import entry
@@ -24,7 +26,8 @@ def writer(
     created: str = "",
 ) -> Writer:
     """Find the writer."""
-    return find_writer(TABLE, old, new, change=change, fields=fields, created=created)[0]
+    before, after = (Entries(msgspec.json.encode(entries)) for entries in (old, new))
+    return find_writer(TABLE, before, after, change=change, fields=fields, created=created)[0]
 
 
 def test_without_any_entries_the_writer_is_unresolved() -> None:
