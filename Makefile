@@ -22,7 +22,7 @@ $(error SERVER=$(SERVER): write SERVER=real, or leave it out for the emulated AP
 endif
 DAY := $(if $(ONCE),--once) $(if $(SPEED),--speed=$(SPEED))
 
-.PHONY: demo docs picture test test-compat bench check fix servers clean help
+.PHONY: demo docs picture test test-compat faults bench check fix servers clean help
 
 demo: .venv/$(if $(REAL),.synced,.installed) ## Play a scripted day and show what is seen of it (ONCE=1: then end; SPEED=10; SERVER=real)
 	$(if $(REAL),$(BUILD) etcd kube-apiserver kubectl >/dev/null)
@@ -41,6 +41,12 @@ test: .venv/.synced ## Run all tests, real servers included (ARGS="-k name" for 
 test-compat: .venv/.synced ## Run the integration tests against the oldest supported Kubernetes
 	$(BUILD) --compat >/dev/null
 	TEST_KUBERNETES=1.34 $(RUN) pytest tests/integration $(ARGS)
+
+faults: .venv/.synced ## Play every fault at full length, show what each costs, and write docs/explanation/faults.md (an hour)
+	$(BUILD) >/dev/null
+	rm -f .faults.jsonl
+	FAULTS=full FAULTS_TABLE=$(CURDIR)/.faults.jsonl $(RUN) pytest tests/faults $(ARGS) || failed=$$?; \
+	$(RUN) python -m scripts.faults .faults.jsonl; exit $${failed:-0}
 
 bench: .venv/.synced ## Measure everything anew, beside others (about 9 minutes; FULL=1: 100,000 objects on a real server, too)
 	$(BUILD) etcd kube-apiserver kube-state-metrics >/dev/null
@@ -63,7 +69,7 @@ servers: .venv/.synced ## Build the test servers (minutes, the first time) and s
 	$(BUILD)
 
 clean: ## Remove what the other targets put into the checkout; the test servers stay in the user's cache
-	rm -rf .venv .uv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .uv dist .faults.jsonl .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## This list

@@ -1,0 +1,54 @@
+"""One row for each fault and phase: what was lost and what was made up, and how long it took to be right again.
+
+Rows go to the file that $FAULTS_TABLE names, a JSON object a line, so that one run of all tests makes one table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """What one fault did in one phase.
+
+    Attributes:
+        fault: what was done to the exporter or to what it needs
+        phase: what the exporter was doing
+        history: whether the server still held every version afterwards
+        versions: how many the server assigned meanwhile
+        lost: of those, how many were not told
+        invented: told, but never assigned
+        twice: told more than once
+        disordered: objects whose versions were told in another order
+        coalesced: versions that the exporter knows to be lost: its own lower bound
+        seconds: from the end of the fault until everything was there
+
+    """
+
+    fault: str
+    phase: str
+    history: bool
+    versions: int
+    lost: int
+    invented: int
+    twice: int
+    disordered: int
+    coalesced: int
+    seconds: float
+
+
+def record(row: Row) -> None:
+    """Add a row to the table of this run, if one is wanted."""
+    if file := os.environ.get("FAULTS_TABLE"):
+        with Path(file).open("a", encoding="utf-8") as table:
+            table.write(json.dumps(row._asdict()) + "\n")
+
+
+def read(file: Path) -> list[Row]:
+    """Give the rows of a table, in the order of their names; a fault that ran again counts as it ran last."""
+    rows = [Row(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+    latest = {(row.fault, row.phase): row for row in rows}
+    return [latest[place] for place in sorted(latest)]
