@@ -20,7 +20,7 @@ REAL := $(filter real,$(SERVER))
 ifneq (,$(filter-out real emulated,$(SERVER)))
 $(error SERVER=$(SERVER): write SERVER=real, or leave it out for the emulated API server)
 endif
-DAY := $(if $(ONCE),--once) $(if $(SPEED),--speed=$(SPEED))
+DAY := $(if $(filter-out 0 no false,$(ONCE)),--once) $(if $(SPEED),--speed=$(SPEED))
 
 .PHONY: demo docs picture test test-compat faults bench check fix servers clean help
 

@@ -7,6 +7,7 @@ Must never decide anything else, and never import at its top what only one of th
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import time
@@ -58,9 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         if command is _run:
             raise  # not our stdout
-        # Whoever read us has enough (`| head`). The interpreter's own last flush must not complain of it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()  # whoever read us has enough (`| head`)
         return 0
+    except OSError as error:
+        if command is _run or error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        _silence()
+        sys.stderr.write(f"{PROGRAM}: cannot write the output: {error.strerror}\n")
+        return 1
     except KeyboardInterrupt:
         return 0
 
@@ -163,6 +169,11 @@ def _flushed(code: int) -> int:
     """Write out what is buffered while a closed pipe can still be handled, not when the interpreter ends."""
     sys.stdout.flush()
     return code
+
+
+def _silence() -> None:
+    """Let the interpreter's own last flush go nowhere, so that it does not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ import sys
 import time
 import types
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,7 +27,6 @@ from exporter.timestamps import Timestamp, from_nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NOON = 1_769_860_800 * 10**9
 AT = Timestamp("2026-01-31T12:00:00.000000Z")
@@ -443,6 +443,17 @@ def test_a_closed_pipe_is_a_good_end(form: str) -> None:
         assert program.stdout.readline()
         program.stdout.close()
         assert (program.wait(timeout=30), program.stderr.read()) == (0, b"")
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_full_output_is_one_sentence(form: str) -> None:
+    """Where nothing more can be written, the command says so and ends with 1."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", ENDLESS, form], stdout=full, stderr=subprocess.PIPE, check=False, timeout=30
+        )
+    said = b"customresource-exporter: cannot write the output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)
 
 
 def test_an_output_that_knows_few_characters_gets_their_numbers() -> None:
