@@ -17,6 +17,7 @@ import structlog
 from exporter.batch import Batch
 from exporter.changes.tracker import NO_SCHEMA, Schema
 from exporter.ingest import Removed
+from exporter.kube.audit import Followed
 from exporter.model import Checkpoint, Scope
 from exporter.stream import Stream
 
@@ -126,6 +127,20 @@ class Follower:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def in_sync(self) -> list[Followed]:
+        """Give the scopes that are followed and in sync."""
+        return [
+            Followed(stream.type, scope, self._selection(stream.type.group, stream.type.kind))
+            for scope, stream in self._streams.items()
+            if stream.in_sync and not stream.refused
+        ]
+
+    def distrust(self, scope: Scope, *, backwards: bool) -> None:
+        """List a scope again as after a gap; `backwards` says that the history of the server went back."""
+        self._list_again(scope)
+        if backwards:
+            self._backwards(scope)
+
     # -- what discovery tells ---------------------------------------------------------------------------------
 
     def defined(self, definition: Definition) -> None:
@@ -210,15 +225,22 @@ class Follower:
             self._journal.commit(Batch(checkpoints={scope: checkpoint}))
         refresh = refresh or (checkpoint is not None and checkpoint.version != resource_type.version)
         self._held.add(scope)
+        self._begin(resource_type, scope, checkpoint, mode, refresh=refresh)
+
+    def _begin(
+        self, resource_type: ResourceType, scope: Scope, checkpoint: Checkpoint | None, mode: Mode, *, refresh: bool
+    ) -> Stream:
+        """Begin a stream, in the place of the one that there may be."""
         stream = Stream(
             self._api, resource_type, scope, self._inbox, self._health, self._journal,
             selection=self._selection(resource_type.group, resource_type.kind),
-            checkpoint=checkpoint, mode=mode, lists=self._lists, went_backwards=self._backwards,
+            checkpoint=checkpoint, mode=mode, lists=self._lists, went_backwards=lambda: self._backwards(scope),
             told=lambda: self._show(resource_type),
         )  # fmt: skip
         self._streams[scope] = stream
         self._show(resource_type)
         stream.task = asyncio.create_task(stream.run(refresh=refresh), name=f"follow {resource_type}")
+        return stream
 
     async def _take_away(self, identity: tuple[str, str], uid: str, ended: Iterable[Stream] = ()) -> None:
         """Take everything of a type away, and forget its CRD only then: after a crash before that it is done again."""
@@ -263,11 +285,27 @@ class Follower:
         while self._journal.checkpoint_of(scope) is not None and scope not in self._streams:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.1)
 
-    def _backwards(self) -> None:
-        """Note once that the history went backwards, though every stream finds it out."""
+    def _backwards(self, scope: Scope) -> None:
+        """Note once that the history went backwards, and list what the stream that found it out does not list.
+
+        Others may not find it out: where the server has grown past the version of a stream, it goes on as if nothing
+        had happened.
+        """
         if time.monotonic() - self._backwards_at > _EPOCH_SECONDS:
             self._backwards_at = time.monotonic()
             self._went_backwards()
+            for other in [one for one in self._streams if one != scope]:
+                self._list_again(other)
+
+    def _list_again(self, scope: Scope) -> None:
+        """List a scope as after a gap, unless that is what is done at this moment."""
+        stream = self._streams.get(scope)
+        if stream is None or not stream.reflector.version:
+            return
+        stream.task.cancel()
+        checkpoint = Checkpoint(stream.type.version, "", complete=True)
+        begun = self._begin(stream.type, scope, checkpoint, "catch_up", refresh=False)
+        begun.in_sync = stream.in_sync  # who was in sync does not cease to be: readiness is not taken away
 
     def _background(self, work: object) -> None:
         task = asyncio.ensure_future(work)  # type: ignore[call-overload]

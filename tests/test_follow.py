@@ -21,7 +21,7 @@ from exporter.kube.selection import TypeSelection
 from exporter.metrics.changes import ChangeMetrics
 from exporter.metrics.health import Health
 from tests.changes.objects import KEY, WIDGET
-from tests.kube.test_reflector import PATH, bookmark, event, status
+from tests.kube.watching import PATH, bookmark, event, status
 from tests.scripted import STALL, Reply, Server, serve
 
 

@@ -27,7 +27,7 @@ from exporter.ticks import next_tick
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from exporter.kube.auth import Credentials
+    from exporter.kube.credentials import Credentials
 
     Params = Mapping[str, str] | Iterable[tuple[str, str]]
 

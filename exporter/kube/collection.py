@@ -14,6 +14,7 @@ from msgspec import Struct
 from exporter.changes.observation import Mode, Observation, read_bookmark, read_head
 from exporter.changes.shallow import shallow
 from exporter.errors import ApiError, ClusterError, ExpiredError
+from exporter.kube.answers import api_error
 from exporter.timestamps import now
 
 
@@ -33,7 +34,12 @@ _JSON = "application/json"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _EVENTS: dict[str, Event] = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
-_GONE = 410
+_GONE, _SERVER_ERROR = 410, 500
+# A Status may say it by its reason alone; the codes of errors are these.
+_GONE_REASONS = frozenset({"Expired", "Gone"})
+_ERROR_CODES = range(400, 600)
+# Bytes of a line: many times what an API server stores in one object.
+_LONGEST_LINE = 64 * 1024 * 1024
 # A live stream that gives less than this at once, in bytes, trickles: it rests until the next tick. One that flows is
 # read as it comes.
 _TRICKLE = 8 * 1024
@@ -87,7 +93,6 @@ class _List(Struct):
 class _Status(Struct):
     code: int = 0
     reason: str = ""
-    message: str = ""
 
 
 _event_decoder = msgspec.json.Decoder(_WatchEvent)
@@ -101,6 +106,13 @@ def _decoded(decoder: msgspec.json.Decoder[_T], raw: bytes, *, around: int) -> _
         return decoder.decode(raw)
     except RecursionError:
         return decoder.decode(shallow(raw, around))
+
+
+def _error(raw: bytes) -> ApiError:
+    """Make an error of the Status in a stream, which may say by its reason alone that the history is gone."""
+    status = _status_decoder.decode(raw)
+    code = status.code if status.code in _ERROR_CODES else _SERVER_ERROR
+    return api_error(_GONE if status.reason in _GONE_REASONS else code, {}, raw)
 
 
 class Collection:
@@ -143,12 +155,20 @@ class Collection:
         """
         accept = _METADATA_ONLY if self._selection.metadata_only else _JSON
         query = {"watch": "true", "allowWatchBookmarks": "true", **params, **self._selection.params()}
-        rest = b""
+        parts, size = [b""], 0
         async with self._api.stream(self._path, query, accept=accept, read_timeout=read_timeout) as stream:
             opened()
             async for chunk in stream.chunks():
                 self._sink.received()
-                *lines, rest = (rest + chunk).split(b"\n")
+                parts.append(chunk)
+                if b"\n" not in chunk:  # a part of a long line is put to the others once, at its end
+                    size += len(chunk)
+                    if size > _LONGEST_LINE:
+                        msg = f"the watch of {self.type} held a line without end"
+                        raise BrokenStreamError(msg)
+                    continue
+                *lines, rest = b"".join(parts).split(b"\n")
+                parts, size = [rest], len(rest)
                 observed = now()
                 for line in lines:
                     if line and (item := self._item(line, mode(), observed)) is not None:
@@ -161,9 +181,7 @@ class Collection:
             event = _decoded(_event_decoder, line, around=1)
             raw = bytes(event.object)
             if event.type == "ERROR":
-                status = _status_decoder.decode(raw)
-                kind = ExpiredError if status.code == _GONE else ApiError
-                raise kind(status.code, status.reason, status.message)
+                raise _error(raw)
             if event.type == "BOOKMARK":
                 return Bookmark(*read_bookmark(raw))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -214,11 +232,7 @@ class Collection:
                 params = self._selection.params()
                 anew()
                 continue
-            try:
-                page = _decoded(_list_decoder, body, around=2)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                msg = f"the list of {self.type} is no list: {error}"
-                raise BrokenStreamError(msg) from error
+            page = self._page(body)
             self._sink.received()
             observed = now()
             seen = [self._observation("added", bytes(item), mode, observed) for item in page.items or ()]
@@ -227,11 +241,23 @@ class Collection:
                 return
             params["continue"] = page.metadata.next
 
+    def _page(self, body: bytes) -> _List:
+        """Decode a page. What has no version is none: to take a Status for an empty list would delete everything."""
+        try:
+            page = _decoded(_list_decoder, body, around=2)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            msg = f"the list of {self.type} is no list: {error}"
+            raise BrokenStreamError(msg) from error
+        if not page.metadata.resource_version:
+            msg = f"the list of {self.type} has no version"
+            raise BrokenStreamError(msg)
+        return page
+
     async def is_behind(self, version: str) -> bool:
         """Ask whether the server has not yet reached a version. Then a watch from there is silent for ever."""
         params = {"limit": "1", "resourceVersion": version, "resourceVersionMatch": "NotOlderThan"}
         try:
-            await self._api.get(self._path, {**params, **self._selection.params()})
+            self._page(await self._api.get(self._path, {**params, **self._selection.params()}))
         except ExpiredError:
             return False
         except ApiError as error:

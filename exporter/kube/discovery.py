@@ -79,6 +79,8 @@ class Discovery:
         self._selection = selection
         self._listener = listener
         self._known: dict[str, Definition] = {}
+        # The uids of those, by the identity of the type: of one type there is one CRD at a time.
+        self._uids: dict[tuple[str, str], str] = {}
         self._definitions = _Definitions(self)
         self._settled = asyncio.Event()
 
@@ -120,7 +122,7 @@ class Discovery:
             await asyncio.sleep(_ASK_AGAIN)
 
     def _defined(self, resource_type: ResourceType) -> bool:
-        return any(known.type.identity == resource_type.identity for known in self._known.values())
+        return resource_type.identity in self._uids
 
     async def _types_of(self, group: str) -> list[ResourceType]:
         if group:
@@ -149,18 +151,19 @@ class Discovery:
         if definition is None or self._known.get(uid) == definition:
             return
         # One that was deleted and made again while nobody looked: a list tells of the new one first.
-        for other, known in list(self._known.items()):
-            if other != uid and known.type.identity == definition.type.identity:
-                self.vanished(other)
+        other = self._uids.get(definition.type.identity, uid)
+        if other != uid:
+            self.vanished(other)
         self._listener.defined(definition)
         self._known[uid] = definition
+        self._uids[definition.type.identity] = uid
 
     def vanished(self, uid: str) -> None:
         """Take in that a CRD is gone."""
         definition = self._known.get(uid)
         if definition is not None:
             self._listener.undefined(definition)
-            del self._known[uid]
+            del self._known[uid], self._uids[definition.type.identity]
 
     def listed(self, uids: set[str]) -> None:
         """Take in that all CRDs have been told."""

@@ -1,4 +1,4 @@
-"""Credential plugins of a kubeconfig: run in a thread, bounded in time, their failure an error with a sentence.
+"""Credential plugins of a kubeconfig: run in a thread, bounded in time and memory, each failure one sentence.
 
 The `kubernetes` package runs them too, but only logs what goes wrong and goes on without credentials.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import selectors
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +19,14 @@ from exporter.errors import MAX_SERVER_TEXT, ClusterError
 
 
 PLUGIN_TIMEOUT = 30.0
+# In bytes.
+_AT_ONCE = 64 * 1024
+_MAX_PRINTED = 4 * 1024 * 1024
+_MAX_REASON = 4 * 1024
+
+
+class _EndlessError(Exception):
+    """It printed more than any credential or complaint is long."""
 
 
 async def run_plugin(plugin: dict[str, Any], cluster: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -48,6 +58,8 @@ async def run_plugin(plugin: dict[str, Any], cluster: dict[str, Any] | None = No
     except subprocess.TimeoutExpired as error:
         msg = f"{name} gave no answer within {PLUGIN_TIMEOUT:g} s: run it by hand; does it ask for something?"
         raise ClusterError(msg) from error
+    except _EndlessError as error:
+        raise ClusterError(f"{name} prints without end: run it by hand, and check its arguments") from error
     except (OSError, KeyError, TypeError, ValueError) as error:
         cause = getattr(error, "strerror", None) or repr(error)
         msg = f"{name} cannot be started ({cause}): install it, or correct the kubeconfig"
@@ -78,10 +90,36 @@ def _run(
     ) as process:
         started.append(process)
         try:
-            out, err = process.communicate(timeout=PLUGIN_TIMEOUT)
+            out, err = _read(process)
+            process.wait(PLUGIN_TIMEOUT)
         finally:
             _end(process)
         return process.returncode, out, err
+
+
+def _read(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """Read to the end what it prints, and keep of its complaints the last ones."""
+    deadline = time.monotonic() + PLUGIN_TIMEOUT
+    kept, printed = {"out": b"", "err": b""}, 0
+    with selectors.DefaultSelector() as pipes:
+        for name, one in (("out", process.stdout), ("err", process.stderr)):
+            pipes.register(one, selectors.EVENT_READ, name)  # type: ignore[arg-type]
+        while pipes.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise subprocess.TimeoutExpired(process.args, PLUGIN_TIMEOUT)
+            for key, _ in pipes.select(left):
+                piece = os.read(key.fd, _AT_ONCE)
+                printed += len(piece)
+                if not piece:
+                    pipes.unregister(key.fileobj)
+                elif key.data == "err":
+                    kept["err"] = (kept["err"] + piece)[-_MAX_REASON:]
+                else:
+                    kept["out"] += piece
+            if printed > _MAX_PRINTED:
+                raise _EndlessError
+    return kept["out"], kept["err"]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

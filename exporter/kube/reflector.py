@@ -4,11 +4,14 @@ The rules are mostly client-go's; where ours differ:
 
 * A stream that breaks is resumed from the last version seen, with back-off, for as long as the server remembers: a
   resume loses nothing, while a list swallows every version between (client-go lists again after one short watch).
+  However long it is away: the history is given up only when the server answers and still has no stream for us.
 * 410 Gone is asked twice, on a fresh connection each time, since another replica may still know; then listed.
 * The initial list comes as a watch (WatchList, KEP-3157) where the server can, in pages where it cannot or where it
   never says that the list is complete.
 * A version that the server has not reached (an etcd restored from a backup) makes a watch that is silent for ever:
-  that is asked before resuming from a former run, and whenever a stream gave nothing at all.
+  that is asked before resuming from a former run, and whenever a stream gave nothing at all or something odd.
+* Our place never goes back. What comes late is passed on, since whoever knows the object knows whether it is news; but
+  what is older than the list, or the place, with which we began was told before: such a stream is not to be trusted.
 
 Everything seen is put into the sink in order. This module never decides what a version means, and never writes.
 """
@@ -21,9 +24,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from exporter.backoff import Backoff
-from exporter.errors import ApiError, ClusterError, ExpiredError
+from exporter.changes.order import is_older
+from exporter.errors import ApiError, ClusterError, ExpiredError, NetworkError
 from exporter.kube.collection import Bookmark, BrokenStreamError
+from exporter.kube.patience import Patience
 from exporter.kube.sink import Listed, Progress
 
 
@@ -36,18 +40,16 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Well under the 75 s that a server's watch cache remembers, while that is still likely to help; then less often.
-_SOON = Backoff(first=0.8, factor=2.0, cap=5.0, jitter=1.0)
-_LATER = Backoff(first=0.8, factor=2.0, cap=30.0, jitter=1.0)
-_REFUSED = Backoff(first=5.0, factor=2.0, cap=60.0, jitter=0.5)
-_SOON_FAILURES = 8
 # So many streams in a row that hold nothing, or an error, before it is tried with a list.
 _FRUITLESS = 4
-# Bookmarks come every minute; a stream that has sent them before and is silent for longer is dead.
+# Bookmarks come every minute; a stream that is silent for longer is dead, but for a server that sends none.
 _SILENCE = 90.0
+# A stream that ends sooner, in seconds, and has brought us no further is not opened again at once.
+_SHORT = 1.0
 _LIST_SILENCE = 30.0
 _SHORTEST, _LONGEST = 300, 600
 _NO_WATCH_LIST = frozenset({400, 422})
+_TOO_MANY = 429
 _REFUSALS = frozenset({401, 403, 404, 405, 406, 415})
 
 
@@ -89,9 +91,12 @@ class Reflector:
         self._unfinished = 0
         # A version from a former run, or one from which a stream gave nothing: the server may not have reached it.
         self._doubtful = bool(version)
-        self._bookmarks = False
-        self._failures = self._fruitless = self._expired = 0
-        self._refused = ""
+        # Where the unbroken chain began in which versions can be compared.
+        self._since = version
+        self._bookmarks: bool | None = None  # whether the server sends them, as far as we know
+        self._accepted = False
+        self._fruitless = self._expired = 0
+        self._patience = Patience(draw)
         self._synced = False
 
     @property
@@ -126,10 +131,10 @@ class Reflector:
             ClusterError: the list failed
 
         """
-        self._sink.listing("schema", gap=False)
         async for _, page in self._collection.pages("refresh"):
             for seen in page:
                 await self._sink.put(seen)
+        self._sink.listing("schema", gap=False)
 
     # -- what to do next --------------------------------------------------------------------------------------
 
@@ -141,7 +146,8 @@ class Reflector:
 
     def _list_next(self, why: str) -> None:
         """Give the history up: the next request lists."""
-        self._version, self._why, self._expired, self._fruitless = "", why, 0, 0
+        self._version = self._since = ""
+        self._why, self._expired, self._fruitless = why, 0, 0
 
     async def _recover(self, error: ClusterError) -> None:
         """Decide after an error: when to try again, and whether the history is lost."""
@@ -149,6 +155,7 @@ class Reflector:
         if isinstance(error, ExpiredError):
             reason = "expired"
             self._expired += 1
+            self._patience.answered()
             if self._expired > 1:
                 self._list_next("expired")
         elif isinstance(error, ApiError):
@@ -156,29 +163,32 @@ class Reflector:
             at_least = error.retry_after or 0.0
             if error.status in _REFUSALS:
                 self._refuse(error)
-            elif error.retry_after is None:
-                self._fruitless += 1
+            elif error.retry_after is None and error.status != _TOO_MANY:
+                self._suspect()
         elif isinstance(error, BrokenStreamError):
             reason = "broken"
-            self._fruitless += 1
+            self._suspect()
         else:
             reason = "connection"
         log.debug("watch interrupted", type=str(self._collection.type), reason=reason, error=str(error))
         self._sink.restarted(reason)
-        if reason != "expired" or self._failures:
-            await self._pause(at_least)
-        self._failures += 1
+        if reason != "expired" or self._patience.tried:
+            await self._sleep(self._patience.failed(at_least))
+        else:
+            self._patience.passed_over()
+
+    def _suspect(self) -> None:
+        """Count a stream that holds no events; not where the server had no answer either when it was asked for one."""
+        if not self._doubtful:
+            self._fruitless += 1
+        self._doubtful = True
 
     def _refuse(self, error: ApiError) -> None:
         """Tell of a refusal, once for as long as it lasts."""
         reason = error.reason or str(error.status)
-        if self._refused != reason:
-            self._refused = reason
+        if self._patience.refused != reason:
+            self._patience.refused = reason
             self._sink.degraded(str(error))
-
-    async def _pause(self, at_least: float = 0.0) -> None:
-        policy = _REFUSED if self._refused else _SOON if self._failures < _SOON_FAILURES else _LATER
-        await self._sleep(policy.delay(self._failures + 1, self._draw(), at_least=at_least))
 
     # -- watching ---------------------------------------------------------------------------------------------
 
@@ -187,38 +197,54 @@ class Reflector:
         seconds = self._seconds()
         params = {"resourceVersion": self._version, "timeoutSeconds": str(seconds)}
         fruitless = True
+        loop = asyncio.get_running_loop()
+        self._accepted, began, place = False, loop.time(), self._version
         try:
             async for item in self._collection.watch(
                 params,
                 mode=lambda: "live",
                 opened=self._opened,
-                read_timeout=_SILENCE if self._bookmarks else seconds + 30.0,
+                read_timeout=seconds + 30.0 if self._bookmarks is False else _SILENCE,
             ):
                 fruitless = False
                 await self._take(item)
         except (ApiError, BrokenStreamError):
             raise  # the server said something: it is not the silence of one that is behind
-        except ClusterError:
+        except ClusterError as error:
             self._doubtful = self._doubtful or fruitless
+            silent = fruitless and self._accepted and isinstance(error, NetworkError) and error.trouble == "timeout"
+            if silent and self._bookmarks is None:
+                self._bookmarks = False
             raise
         self._sink.restarted("empty" if fruitless else "ended")
         if fruitless:
             self._doubtful = True
             self._fruitless += 1
-            await self._pause()
-            self._failures += 1
+        if fruitless or (self._version == place and loop.time() - began < _SHORT):
+            await self._sleep(self._patience.failed())
 
     async def _take(self, item: Observation | Bookmark) -> None:
         """Pass on what a stream tells after its initial part, and note how far we are."""
-        self._healthy()
-        # Only what was handed on counts as seen: another reflector of the scope may go on from here at any moment.
-        if isinstance(item, Bookmark):
-            self._bookmarks = True
-            await self._sink.put(Progress(self._collection.type, self._collection.scope, item.resource_version))
-            self._version = item.resource_version
+        bookmark = isinstance(item, Bookmark)
+        version = item.resource_version if isinstance(item, Bookmark) else item.head.resource_version
+        if is_older(version, self._version):
+            if bookmark or is_older(version, self._since):
+                self._sink.skipped("late")
+                msg = f"the watch of {self._collection.type} went back from version {self._version} to {version}"
+                raise BrokenStreamError(msg)
+            self._doubtful, further = True, False
         else:
+            further = version not in ("", self._version)
+        if further:
+            self._healthy()
+        # Only what was handed on counts as seen: another reflector of the scope may go on from here at any moment.
+        if not isinstance(item, Bookmark):
             await self._sink.put(item)
-            self._version = item.head.resource_version
+        if further:
+            self._version = version
+        self._bookmarks = self._bookmarks or bookmark or None
+        if bookmark or not further:
+            await self._sink.put(Progress(self._collection.type, self._collection.scope, self._version))
 
     # -- listing ----------------------------------------------------------------------------------------------
 
@@ -226,7 +252,6 @@ class Reflector:
         """Take in the whole scope, then go on watching in the same stream where there is one."""
         await self._lists.acquire()
         self._listing = True
-        self._sink.listing(self._why, gap=self._mode == "catch_up")
         if self._mode == "catch_up":
             # What this list stores may be newer than the checkpoint: after a crash, do not resume from that.
             await self._sink.put(Progress(self._collection.type, self._collection.scope, ""))
@@ -251,6 +276,7 @@ class Reflector:
         }
         uids: set[str] = set()
         loop = asyncio.get_running_loop()
+        self._accepted = False
         try:
             async with asyncio.timeout(_LIST_SILENCE) as deadline:
                 async for item in self._collection.watch(
@@ -261,35 +287,34 @@ class Reflector:
                 ):
                     if not self._listing:
                         await self._take(item)
-                    elif await self._take_initial(item, uids):
-                        deadline.reschedule(None)
-                    else:
+                        continue
+                    deadline.reschedule(None)  # while we are busy with it, the silence is ours
+                    if not await self._take_initial(item, uids):
                         deadline.reschedule(loop.time() + _LIST_SILENCE)
+            if self._listing:
+                msg = f"the list of {self._collection.type} ended before it was complete"
+                raise BrokenStreamError(msg)
         except (ClusterError, TimeoutError) as error:
             if not self._listing:
                 raise
-            if isinstance(error, ApiError):
-                self._watch_list = error.status not in _NO_WATCH_LIST
-                if self._watch_list:
-                    raise
+            if isinstance(error, ApiError) and error.status in _NO_WATCH_LIST:
+                self._watch_list = False
                 return
             # Once can be chance; a server, or a proxy before it, that does not complete the list twice never will.
-            self._unfinished += 1
+            self._unfinished += self._accepted
             self._watch_list = self._unfinished < 2  # noqa: PLR2004
             if isinstance(error, TimeoutError):
                 msg = f"the list of {self._collection.type} was not completed"
                 raise BrokenStreamError(msg) from error
             raise
-        else:
-            self._watch_list = not self._listing
-            self._sink.restarted("ended")
+        self._sink.restarted("ended")
 
     async def _take_initial(self, item: Observation | Bookmark, uids: set[str]) -> bool:
         """Pass on what a stream tells in its initial part; tell whether that is complete."""
         if not isinstance(item, Bookmark):
             (uids.discard if item.event == "deleted" else uids.add)(item.head.uid)
             await self._sink.put(item)
-        elif item.ends_list:
+        elif item.ends_list and item.resource_version:
             await self._complete(item.resource_version, uids)
         else:
             msg = f"the watch of {self._collection.type} sent a bookmark before the end of the list"
@@ -298,9 +323,11 @@ class Reflector:
 
     async def _complete(self, version: str, uids: set[str]) -> None:
         """The list is complete: watch from its version on, and take a next list as the end of an interruption."""
+        self._sink.listing(self._why, gap=self._mode == "catch_up")
         await self._sink.put(Listed(self._collection.type, self._collection.scope, self._mode, version, uids))
-        self._version, self._mode, self._doubtful, self._unfinished = version, "catch_up", False, 0
-        self._healthy()
+        self._version = self._since = version
+        self._mode, self._doubtful, self._unfinished, self._fruitless, self._expired = "catch_up", False, 0, 0, 0
+        self._patience.listed()
         self._end_list()
         self._tell_synced()
 
@@ -314,8 +341,9 @@ class Reflector:
 
     def _opened(self) -> None:
         """The server opened a stream: whatever kept us out is over, and a resumed watch is in sync."""
-        if self._refused:
-            self._refused = ""
+        self._accepted = True
+        if self._patience.refused:
+            self._patience.refused = ""
             self._sink.degraded("")
         if self._version:
             self._tell_synced()
@@ -326,7 +354,8 @@ class Reflector:
             self._sink.synced()
 
     def _healthy(self) -> None:
-        self._failures = self._fruitless = self._expired = 0
+        self._fruitless = self._expired = 0
+        self._patience.healthy()
         self._doubtful = False
 
     def _seconds(self) -> int:

@@ -6,10 +6,9 @@ import asyncio
 import base64
 import json
 import stat
+import tempfile
 import time
-from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,8 +22,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from kubernetes.aio.config import incluster_config
 
+from exporter.backoff import Backoff
 from exporter.errors import ClusterError
 from exporter.kube import auth
+from exporter.kube import kubeconfig as kubeconfigs
 from exporter.kube import plugin as plugins
 
 
@@ -215,9 +216,7 @@ async def test_an_auth_provider_that_is_gone(tmp_path: Path) -> None:
 
 async def test_a_token_that_no_header_can_hold(tmp_path: Path) -> None:
     """A token with a line break inside is refused before it is sent."""
-    loaded = await auth.load(kubeconfig(tmp_path / "config", {"token": "a\nb"}))
-    with pytest.raises(ClusterError, match="holds a line break"):
-        await loaded.credentials.headers()
+    assert "holds a line break" in await refused(kubeconfig(tmp_path / "config", {"token": "a\nb"}))
 
 
 # -- credential plugins that fail ---------------------------------------------------------------------------------
@@ -248,6 +247,15 @@ async def test_a_plugin_that_fails_at_length(tmp_path: Path) -> None:
     user = plugin(tmp_path / "login", "printf '%1000s' x | tr ' ' y >&2; exit 1")
     sentence = await refused(kubeconfig(tmp_path / "config", user))
     assert sentence.count("y") < 300
+
+
+@pytest.mark.parametrize("where", ["", " >&2"])
+async def test_a_plugin_that_prints_without_end(tmp_path: Path, where: str) -> None:
+    """What comes without end is not gathered: it is ended, and the sentence shows nothing of it."""
+    sentence = await refused(kubeconfig(tmp_path / "config", plugin(tmp_path / "login", f"yes made-up-secret{where}")))
+    assert sentence == (
+        f"the credential plugin '{tmp_path / 'login'}' prints without end: run it by hand, and check its arguments"
+    )
 
 
 async def test_a_plugin_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,6 +384,14 @@ async def test_proxy_and_server_name(tmp_path: Path) -> None:
     assert expected == (loaded.proxy, loaded.server_name)
 
 
+@pytest.mark.parametrize("content", ["", "\n", " \t"])
+async def test_an_empty_token_file_is_nobody_never(tmp_path: Path, content: str) -> None:
+    """A token file without a token, as one that is just being written, is refused: nobody goes on as anonymous."""
+    (tmp_path / "token").write_text(content)
+    sentence = await refused(kubeconfig(tmp_path / "config", {"tokenFile": "token"}))
+    assert sentence == f"the token file {tmp_path / 'token'} is empty: write a token into it"
+
+
 async def test_a_token_file_is_read_again_within_a_minute(tmp_path: Path) -> None:
     """A rotated tokenFile is noticed, and its line break is no part of the token."""
     (tmp_path / "token").write_text("old\n")
@@ -401,7 +417,7 @@ async def test_a_rotating_token_is_loaded_when_it_is_due(tmp_path: Path, monkeyp
     script = f"echo x >> {tmp_path}/n; N=$(wc -l < {tmp_path}/n)\n{credential(token='token-$N')}"
     loaded = await auth.load(kubeconfig(tmp_path / "config", plugin(tmp_path / "login", script)))
     tokens = [await (await loaded.fresh()).headers()]
-    monkeypatch.setattr(auth, "_AT_LATEST", -1.0)
+    monkeypatch.setattr(kubeconfigs, "AT_LATEST", -1.0)
     await loaded.force_refresh()
     tokens.append(await (await loaded.fresh()).headers())
     expected = ["Bearer token-1", "Bearer token-3"]
@@ -433,7 +449,21 @@ async def test_what_a_plugin_is_told(tmp_path: Path) -> None:
     assert expected == (argument, greeting, json.loads(info)["spec"])
 
 
-async def test_a_client_certificate_of_a_plugin_leaves_no_key_behind(tmp_path: Path) -> None:
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory for temporary files, empty."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    return place
+
+
+def left(place: Path) -> list[Path]:
+    """What is in a directory."""
+    return list(place.iterdir())
+
+
+async def test_a_client_certificate_of_a_plugin_leaves_no_key_behind(tmp_path: Path, temporary: Path) -> None:
     """Certificates from a plugin are taken; the files they are loaded from are gone afterwards."""
     ca = trustme.CA()
     issued = ca.issue_cert("client")
@@ -446,7 +476,22 @@ async def test_a_client_certificate_of_a_plugin_leaves_no_key_behind(tmp_path: P
     await loaded.force_refresh()
     assert first.tls is loaded.credentials.tls
     assert first.tls is not None
-    assert not (tmp_path / first.configuration.key_file).exists()
+    assert left(temporary) == []
+
+
+async def test_a_key_in_the_kubeconfig_leaves_none_behind(tmp_path: Path, temporary: Path) -> None:
+    """Keys that stand in the kubeconfig itself are in no file once they are loaded, however often that is done."""
+    ca = trustme.CA()
+    issued = ca.issue_cert("client")
+    both = base64.b64encode(issued.private_key_and_cert_chain_pem.bytes()).decode()
+    authority = {"certificate-authority-data": base64.b64encode(ca.cert_pem.bytes()).decode()}
+    user = {"client-certificate-data": both, "client-key-data": both}
+    loaded = await auth.load(kubeconfig(tmp_path / "config", user, cluster=authority))
+    first = loaded.credentials
+    assert left(temporary) == []
+    await loaded.force_refresh()
+    assert first is not loaded.credentials
+    assert first.tls is loaded.credentials.tls
 
 
 async def test_another_current_context_moves_nobody(tmp_path: Path) -> None:
@@ -508,17 +553,18 @@ async def test_a_pod(pod: Path) -> None:
 
 
 async def test_a_pods_token_is_read_again_every_minute(pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rotated token is used a minute later, without anything being loaded again."""
+    """A rotated token is used a minute later; where the file is away just then, the old one goes on."""
     loaded = await auth.load()
-    used = loaded.credentials
-    (pod / "token").write_text("pod-2")
-    before = await used.headers()
-    later = datetime.now() + timedelta(seconds=61)  # noqa: DTZ005 - as the package does
-    clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda: later), timedelta=timedelta)
-    monkeypatch.setattr(incluster_config, "datetime", clock)
-    after = await used.headers()
-    expected = ("bearer pod-1", "bearer pod-2")
-    assert expected == (before["Authorization"], after["Authorization"])
+    assert 60 >= loaded.credentials.reload_at - time.monotonic() > 50
+    monkeypatch.setattr(auth, "TOKEN_FILE", -1.0)
+    monkeypatch.setattr(auth, "_AGAIN", Backoff(first=0.0))
+    await loaded.force_refresh()
+    tokens = []
+    for content in ("pod-2", "", "pod-3"):
+        (pod / "token").write_text(content)
+        tokens.append((await (await loaded.fresh()).headers())["Authorization"])
+    expected = ["bearer pod-2", "bearer pod-2", "bearer pod-3"]
+    assert expected == tokens
 
 
 async def test_a_kubeconfig_goes_before_the_pod(pod: Path, tmp_path: Path) -> None:

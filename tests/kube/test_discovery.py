@@ -14,7 +14,7 @@ from exporter.kube import discovery
 from exporter.kube.client import Api
 from exporter.kube.discovery import Discovery
 from exporter.kube.selection import TypeSelection
-from tests.kube.test_reflector import bookmark, error
+from tests.kube.watching import bookmark, error
 from tests.scripted import STALL, Reply, serve
 
 

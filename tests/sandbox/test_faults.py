@@ -16,7 +16,7 @@ from exporter.kube.collection import Collection, Selection
 from exporter.kube.reflector import Reflector
 from exporter.model import Scope
 from tests.contract.gadgets import CONFIG_MAP, GADGET, made
-from tests.kube.test_reflector import Recorder
+from tests.kube.watching import Recorder
 from tests.sandbox.conftest import PATH
 
 
@@ -43,7 +43,7 @@ BEFALLS: dict[str, tuple[Callable[[Faults], Switch], str]] = {
     "garbage": (lambda faults: faults.garbage(resource=NAME, after=1), "restarted broken"),
     "dribble": (lambda faults: faults.dribble(resource=NAME, size=1), ""),
     "no-end": (lambda faults: faults.no_end(resource=NAME, times=1), "restarted broken"),
-    "page": (lambda faults: faults.page(resource=NAME, times=1), "restarted ended"),
+    "page": (lambda faults: faults.page(resource=NAME, times=1), "restarted broken"),
     "429": (lambda faults: faults.refuse(429, resource=NAME, times=2, retry_after=0), "restarted http_429"),
     "503": (lambda faults: faults.refuse(503, resource=NAME, times=2), "restarted http_503"),
     "403": (lambda faults: faults.refuse(403, resource=NAME, times=1), "recovered"),
