@@ -196,8 +196,10 @@ class Delivery:
                 self._proven = True
                 self._failures = 0
                 self._limit = min(self._batch, self._limit * 2)
-                self._report.done(len(seqs), verdict.rejected, verdict.message, verdict.warning)
+                counted = self._journal.cursor(self._name)  # what was evicted meanwhile is counted as dropped already
                 self._arrived(upto)
+                sent = sum(seq > counted for seq in seqs)
+                self._report.done(sent, verdict.rejected, verdict.message, verdict.warning)
             case Poison():
                 self._report.failed(verdict.reason)
                 if len(seqs) > 1:
@@ -227,8 +229,10 @@ class Delivery:
         self._read = upto
         if self._held and not self._proven:
             return
-        self._journal.advance(self._name, upto, buried=tuple(self._held))
-        for _, reason in self._held:
+        evicted = self._journal.cursor(self._name)
+        buried = [(seq, reason) for seq, reason in self._held if seq > evicted]
+        self._journal.advance(self._name, max(upto, evicted), buried=buried)
+        for _, reason in buried:
             self._report.buried(reason)
         self._held.clear()
 

@@ -19,6 +19,8 @@ log = structlog.get_logger()
 
 # A remark about one kind of trouble is not repeated for this long, nanoseconds.
 _SELDOM = 300_000_000_000
+# Of trouble that comes and goes, what was told a moment ago is told again only when it lasts this long, nanoseconds.
+_LASTS = 60_000_000_000
 
 
 class Report:
@@ -41,7 +43,9 @@ class Report:
         self._oldest: int | None = None
         health.delivery_oldest.labels(consumer).set_function(self._age)
         self._state = ""
+        self._state_since = 0
         self._failing_since = 0
+        self._told: set[str] = set()  # the states of this outage that were logged
         self._remarked: dict[str, int] = {}
 
     def backlog(self, changes: int, *oldest: int | None) -> None:
@@ -61,7 +65,7 @@ class Report:
         self._failed.labels(self._consumer, reason.partition(" ")[0]).inc()
 
     def failing(self, reason: str, message: str, *, lasting: bool) -> None:
-        """Log the first failure, and when it turns out that a person must act; never each attempt.
+        """Log that it fails, once for each reason; never each attempt, and never each blink of a bad line.
 
         Args:
             reason: the label
@@ -69,13 +73,18 @@ class Report:
             lasting: it will not get better by itself
 
         """
+        now = self._clock()
+        state = f"lasting {reason}" if lasting else f"failing {reason}"
         if not self._state:
-            self._failing_since = self._clock()
-        state = f"lasting {reason}" if lasting else "failing"
+            self._failing_since = now
         if state != self._state:
-            event = "delivery needs attention, changes are kept" if lasting else "delivery fails, trying again"
-            log.warning(event, consumer=self._consumer, reason=reason, message=message)
-        self._state = state
+            self._state, self._state_since = state, now
+        if state in self._told or not (self._is_news(state) or now - self._state_since >= _LASTS):
+            return
+        self._told.add(state)
+        self._remarked[state] = now
+        event = "delivery needs attention, changes are kept" if lasting else "delivery fails, trying again"
+        log.warning(event, consumer=self._consumer, reason=reason, message=message)
 
     def done(self, changes: int, rejected: int, message: str, warning: str) -> None:
         """Count a batch that arrived, and what the other side threw away of it."""
@@ -88,10 +97,11 @@ class Report:
         if warning:
             self.failed(warning)
             self._remark(warning, "the endpoint may not have kept what it accepted", reason=warning)
-        if self._state:
+        if self._told:
             seconds = (self._clock() - self._failing_since) / 1e9
             log.info("delivery works again", consumer=self._consumer, after_seconds=round(seconds, 3))
-            self._state = ""
+        self._state = ""
+        self._told.clear()
 
     def buried(self, reason: str) -> None:
         """Count a change that was refused for good."""
@@ -112,7 +122,10 @@ class Report:
         return 0.0 if self._oldest is None else max(0.0, (self._clock() - self._oldest) / 1e9)
 
     def _remark(self, about: str, event: str, **facts: Any) -> None:  # noqa: ANN401 - whatever structlog takes
-        now = self._clock()
-        if now - self._remarked.get(about, now - _SELDOM) >= _SELDOM:
-            self._remarked[about] = now
+        if self._is_news(about):
+            self._remarked[about] = self._clock()
             log.warning(event, consumer=self._consumer, **facts)
+
+    def _is_news(self, about: str) -> bool:
+        now = self._clock()
+        return now - self._remarked.get(about, now - _SELDOM) >= _SELDOM

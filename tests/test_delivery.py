@@ -341,6 +341,7 @@ async def test_full_disk() -> None:
     await scene.until(3)
 
     assert [numbered(3)] * 3 == scene.consumer.requests
+    assert scene.metric("sent_total") == 3
 
 
 async def test_bug_in_a_consumer() -> None:
@@ -422,6 +423,50 @@ async def test_evicted_while_waiting() -> None:
     assert scene.consumer.taken == ["5", "6"]
 
 
+@pytest.mark.parametrize("evicted", [5, 10])
+async def test_evicted_while_it_is_sent(evicted: int) -> None:
+    """What was dropped while a request was under way is counted once, and the place in the journal never goes back."""
+    journal = FakeJournal(numbered(20))
+    scene = Scene(journal, accept, limit=1e6)
+
+    def evict_once(names: list[str]) -> Verdict:
+        if names[0] == "1":
+            for seq in range(1, evicted + 1):
+                journal.rows.pop(seq)
+            journal.cursors["test"] = evicted
+        else:
+            seen.append(journal.cursors["test"])
+        return Done()
+
+    seen: list[int] = []
+    scene.consumer.answer = evict_once
+    await scene.until(20)
+
+    assert scene.metric("sent_total") == 20 - evicted
+    assert seen[0] == max(8, evicted)
+    assert journal.cursors["test"] == 20
+
+
+async def test_refused_and_evicted() -> None:
+    """A bad change that the journal dropped before it could be put aside is counted by the journal alone."""
+    journal = FakeJournal(numbered(4))
+    scene = Scene(journal, accept)
+
+    def answer(names: list[str]) -> Verdict:
+        if "1" in names:
+            return Poison("http_400")
+        journal.rows.pop(1, None)
+        journal.cursors["test"] = 1
+        return Done()
+
+    scene.consumer.answer = answer
+    await scene.drain()
+
+    assert journal.buried == []
+    assert scene.metric("dropped_total", reason="poison") is None
+    assert scene.metric("sent_total") == 3
+
+
 async def test_everything_evicted() -> None:
     """A cursor behind changes that are all gone moves to the head."""
     scene = Scene(FakeJournal(numbered(3)), accept)
@@ -444,6 +489,57 @@ async def test_says_each_state_once() -> None:
         ("warning", "http_401", "check headers"),
         ("info", None, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "first_minute", "hour"),
+    [(Retry("network"), 7, 125), (Retry("http_429", 900.0), 1, 4), (Misconfigured("http_401", "check"), 4, 63)],
+)
+async def test_how_often_a_dead_endpoint_is_asked(verdict: Verdict, first_minute: int, hour: int) -> None:
+    """An endpoint that is away for an hour is asked a few times at first, then twice a minute, and told once."""
+    asked: list[float] = []
+    scene = Scene(FakeJournal(numbered(3)), accept, limit=3600.0)
+
+    def answer(_names: list[str]) -> Verdict:
+        asked.append(sum(scene.clock.slept))
+        return verdict
+
+    scene.consumer.answer = answer
+    with structlog.testing.capture_logs() as logs:
+        await scene.delivery.run()
+    within = [at for at in asked if at < 3600]
+
+    assert sum(at < 60 for at in within) == first_minute
+    assert len(within) == hour
+    assert max(sum(start <= at < start + 60 for at in within) for start in range(60, 3600)) <= 2
+    assert sum(entry["log_level"] == "warning" for entry in logs) == 1
+
+
+async def test_a_bad_line_is_not_a_flood() -> None:
+    """An endpoint that fails every other time is told of every few minutes, and at once that it fails for good."""
+    down, well = Retry("http_429", message="busy"), Done()
+    verdicts: list[Verdict] = [well if number % 2 and number < 1800 else down for number in range(1900)]
+    scene = Scene(FakeJournal(numbered(1000)), in_turn(*verdicts), limit=1e6, batch=1)
+    with structlog.testing.capture_logs() as logs:
+        await scene.until(1000)
+    told = [entry["event"] for entry in logs]
+    seconds = sum(scene.clock.slept)
+
+    assert seconds > 900 * 0.8
+    assert told.count("delivery fails, trying again") <= 2 + seconds / 300
+    assert told.count("delivery fails, trying again") == told.count("delivery works again") == len(told) / 2
+    assert logs[-1]["after_seconds"] > 1000
+
+
+@pytest.mark.parametrize(("failures", "told"), [(5, 1), (8, 2)])
+async def test_a_blink_becomes_an_outage(failures: int, told: int) -> None:
+    """What failed a moment ago is told again when it lasts for a minute, and not before."""
+    down = Retry("network", message="down")
+    scene = Scene(FakeJournal(numbered(3)), in_turn(down, Done(), *[down] * failures), limit=1e6, batch=1)
+    with structlog.testing.capture_logs() as logs:
+        await scene.until(3)
+
+    assert [entry["event"] for entry in logs] == ["delivery fails, trying again", "delivery works again"] * told
 
 
 async def test_gauges() -> None:

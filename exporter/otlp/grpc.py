@@ -7,9 +7,11 @@ It decides nothing: a status goes to `verdict.grpc`. It must never raise for wha
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any
 
 from exporter import __version__
+from exporter.errors import UsageError
 from exporter.otlp import verdict
 from exporter.otlp.tls import tls_context
 
@@ -25,30 +27,29 @@ _OPTIONS = (
     ("grpc.primary_user_agent", f"customresource-exporter/{__version__}"),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", 4 * verdict.MAX_ANSWER),
-    # We retry ourselves, and must not wait for the channel's own back-off, which goes up to two minutes.
+    # We retry ourselves, over a new channel, which must not get the connection of the former one, or its waits.
     ("grpc.enable_retries", 0),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 5_000),
+    ("grpc.use_local_subchannel_pool", 1),
 )
+# So end calls that got no answer. The connection may be dead without a sign of it, while the channel would keep it.
+_UNANSWERED = {"DEADLINE_EXCEEDED", "UNAVAILABLE"}
 
 
 class GrpcSender:
     """One endpoint over gRPC. Make it with `open`, inside the event loop.
 
     Args:
-        channel: a `grpc.aio.Channel`
-        settings: for headers and timeout
+        settings: where and how
+        channel: a `grpc.aio.Channel` to there
 
     """
 
-    def __init__(self, channel: Any, settings: Settings) -> None:  # noqa: ANN401 - grpc's annotations are incomplete
+    def __init__(self, settings: Settings, channel: Any) -> None:  # noqa: ANN401 - grpc's annotations are incomplete
+        self._settings = settings
         self._channel = channel
-        # Without a serializer and a deserializer bytes go in and come out.
-        self._export = channel.unary_unary(METHOD)
         self._metadata = tuple(
             (name, value.reveal.encode() if name.endswith("-bin") else value.reveal) for name, value in settings.headers
         )
-        self._timeout = settings.timeout
 
     @classmethod
     async def open(cls, settings: Settings) -> GrpcSender:
@@ -58,31 +59,57 @@ class GrpcSender:
             UsageError: a certificate cannot be used
 
         """
-        import grpc  # noqa: PLC0415 - see above
-
-        compression = grpc.Compression.Gzip if settings.gzip else grpc.Compression.NoCompression
-        if settings.insecure:
-            channel = grpc.aio.insecure_channel(settings.endpoint, options=_OPTIONS, compression=compression)
-        else:
-            await asyncio.to_thread(tls_context, settings)  # grpc itself would tell of a bad file only in its log
-            files = (settings.certificate, settings.client_key, settings.client_certificate)
-            contents = await asyncio.to_thread(lambda: [file.read_bytes() if file else None for file in files])
-            credentials = grpc.ssl_channel_credentials(*contents)
-            channel = grpc.aio.secure_channel(settings.endpoint, credentials, options=_OPTIONS, compression=compression)
-        return cls(channel, settings)
+        return cls(settings, await _channel(settings))
 
     async def send(self, payload: bytes, count: int) -> Verdict:
         """Send a request of `count` records once, and judge the answer."""
         del count  # the endpoint tells what it rejected by itself
         import grpc  # noqa: PLC0415 - loaded by `open`
 
+        hide = self._settings.hide
+        # Without a serializer and a deserializer bytes go in and come out.
+        export = self._channel.unary_unary(METHOD)
         try:
-            answer = await self._export(payload, timeout=self._timeout, metadata=self._metadata)
+            answer = await export(payload, timeout=self._settings.timeout, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
+            code = error.code().name
+            if code in _UNANSWERED:
+                await self._renew()
             trailers = dict(error.trailing_metadata() or ())
-            return verdict.grpc(error.code().name, error.details() or "", trailers.get(_STATUS_DETAILS, b""))
-        return verdict.accepted(answer)
+            words = hide((error.details() or "").encode("utf-8", "replace")).decode()
+            return verdict.grpc(code, words, trailers.get(_STATUS_DETAILS, b""))
+        return verdict.accepted(hide(answer))
 
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close()
+
+    async def _renew(self) -> None:
+        """Begin anew: with a fresh connection, certificates that may be new on disk, and the name looked up again."""
+        try:
+            channel = await _channel(self._settings)
+        except (UsageError, OSError):
+            return  # a file is being replaced right now; the next failure brings us here again
+        former, self._channel = self._channel, channel
+        await former.close()
+
+
+async def _channel(settings: Settings) -> Any:  # noqa: ANN401 - as above
+    """Make a channel; it connects with the first call.
+
+    Raises:
+        UsageError: a certificate cannot be used
+
+    """
+    # Else gRPC writes a line of its own for each handshake that fails, past our log.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    import grpc  # noqa: PLC0415 - see above
+
+    compression = grpc.Compression.Gzip if settings.gzip else grpc.Compression.NoCompression
+    if settings.insecure:
+        return grpc.aio.insecure_channel(settings.endpoint, options=_OPTIONS, compression=compression)
+    await asyncio.to_thread(tls_context, settings)  # grpc itself would tell of a bad file only in its log
+    files = (settings.certificate, settings.client_key, settings.client_certificate)
+    contents = await asyncio.to_thread(lambda: [file.read_bytes() if file else None for file in files])
+    credentials = grpc.ssl_channel_credentials(*contents)
+    return grpc.aio.secure_channel(settings.endpoint, credentials, options=_OPTIONS, compression=compression)

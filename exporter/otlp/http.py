@@ -33,6 +33,7 @@ _NOT_HTTP = (
     "what answers does not speak HTTP: for a gRPC endpoint (usually port 4317) set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, "
     "for TLS begin the endpoint with https://"
 )
+_IS_IT_UP = "is it up, and OTEL_EXPORTER_OTLP_ENDPOINT right?"
 _NO_ANSWER = "closed the connection without an answer: if it expects TLS, begin the endpoint with https://"
 
 
@@ -102,7 +103,11 @@ class HttpSender:
                 if len(body) >= verdict.MAX_ANSWER:
                     response.close()
                     break
-            return verdict.http(response.status, response.headers, bytes(body), datetime.now(UTC))
+            headers = {name: self._hide(response.headers.get(name, "")) for name in verdict.HEADERS}
+            return verdict.http(response.status, headers, self._settings.hide(bytes(body)), datetime.now(UTC))
+
+    def _hide(self, text: str) -> str:
+        return self._settings.hide(text.encode("utf-8", "replace")).decode()
 
     def _trouble(self, error: aiohttp.ClientError | OSError) -> Verdict:
         """Judge a request that got no answer."""
@@ -112,13 +117,20 @@ class HttpSender:
                 cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
                 return Misconfigured("tls", f"{verdict.TLS_REMEDY} ({cause})")
             case aiohttp.ClientResponseError():
-                return Misconfigured("not_http", f"{_NOT_HTTP} ({error.message.partition(chr(10))[0]})")
+                return Misconfigured("not_http", f"{_NOT_HTTP} ({self._hide(error.message.partition(chr(10))[0])})")
             case TimeoutError():
                 limit = f"within {settings.timeout:g} s (OTEL_EXPORTER_OTLP_TIMEOUT is in milliseconds)"
                 return Retry("timeout", message=f"no answer from {settings.place} {limit}")
             case aiohttp.ServerDisconnectedError():
-                return Retry("network", message=f"{settings.place} {_NO_ANSWER}")
-        return Retry("network", message=f"{settings.place}: {str(error) or type(error).__name__}")
+                happened = _NO_ANSWER
+            case aiohttp.ClientConnectorError():
+                happened = f"cannot be reached at {error.host}:{error.port} ({error.strerror}): {_IS_IT_UP}"
+            case aiohttp.ClientPayloadError():
+                happened = "broke off in the middle of its answer"
+            case _:
+                # Never the error's own words: they may hold the whole address, and a key in its query.
+                happened = f"broke the connection ({type(error).__name__})"
+        return Retry("network", message=f"{settings.place} {happened}")
 
     async def _renew_tls(self) -> None:
         """Read certificates from files again: they may have run out and been replaced."""

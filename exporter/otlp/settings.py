@@ -41,6 +41,8 @@ _TIMEOUT = re.compile(r"(\d{1,12})(ms|s)?", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _GRPC_TOKEN = re.compile(r"[0-9a-z_.-]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# A header of fewer bytes is a number or a flag, which may stand in any answer.
+_SECRET_LENGTH = 6
 
 
 class Secret(Struct, frozen=True):
@@ -87,6 +89,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     proxy: Secret | None = None
     service_name: str = DEFAULT_SERVICE_NAME
     attributes: tuple[tuple[str, str], ...] = ()
+
+    def hide(self, text: bytes) -> bytes:
+        """Blank out our credentials in what an endpoint said: some repeat the header that they refuse.
+
+        The length stays, so that a message with a frame around its texts can still be read.
+        """
+        for _, value in self.headers:
+            for secret in {
+                value.reveal.encode(),
+                value.reveal.encode().rpartition(b" ")[2],
+            }:  # with its scheme, and bare
+                if len(secret) >= _SECRET_LENGTH:
+                    text = text.replace(secret, b"*" * len(secret))
+        return text
 
     @property
     def place(self) -> str:

@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 
 
 MAX_ANSWER = 64 * 1024
-# However long we are asked to stay away, after a day we ask again.
-_LONGEST_WAIT = 86_400.0
+HEADERS = ("Content-Type", "Location", "Retry-After")
+# However long we are asked to stay away, after a quarter of an hour we ask again: what waits costs disk, which has an
+# end, and one request in that time is no load.
+_LONGEST_WAIT = 900.0
+_UNREADABLE = "unreadable_answer"
 # The borders of the classes of RFC 9110 §15, and the members that are not treated as the rest of their class.
 _OK, _MULTIPLE_CHOICES, _BAD_REQUEST, _SERVER_ERROR = 200, 300, 400, 500
 _USUAL = {HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT}
@@ -64,6 +67,7 @@ _NOT_GRPC = (
 # What gRPC calls UNAVAILABLE, though it will not get better by itself: a mark in its words → reason and remedy.
 _GRPC_LASTING = {
     "certificate_verify_failed": ("tls", TLS_REMEDY),
+    "hostname verification": ("tls", TLS_REMEDY),
     "wrong_version_number": ("tls", TLS_REMEDY),
     "security handshaker": ("tls", TLS_REMEDY),
     "http1.x server": ("not_grpc", _NOT_GRPC),
@@ -82,7 +86,7 @@ def http(status: int, headers: Mapping[str, str], body: bytes, now: datetime) ->
 
     Args:
         status: of the answer
-        headers: of the answer; looked up as `Content-Type`, `Location`, `Retry-After`
+        headers: of the answer; those in `HEADERS` are looked up
         body: of the answer; the first `MAX_ANSWER` bytes are enough
         now: with a time zone, for a Retry-After that is a date
 
@@ -92,7 +96,9 @@ def http(status: int, headers: Mapping[str, str], body: bytes, now: datetime) ->
     if _OK <= status < _MULTIPLE_CHOICES:
         if body.lstrip()[:16].lower().startswith(_PAGES):
             return Misconfigured("web_page", f"a web page answers, which is no OTLP endpoint: {_HTTP_REMEDY}")
-        return accepted(body, json="json" in kind, warning="" if status in _USUAL else reason)
+        # An endpoint that only queues may answer 202 in any words; but a 200 is to be an answer of OTLP.
+        unreadable = _UNREADABLE if status == HTTPStatus.OK else ""
+        return accepted(body, json="json" in kind, warning="" if status in _USUAL else reason, unreadable=unreadable)
     if _MULTIPLE_CHOICES <= status < _BAD_REQUEST:
         place = headers.get("Location", "").partition("?")[0]
         return Misconfigured(reason, f"the endpoint redirects to {_printable(place)}: set the endpoint to that")
@@ -100,7 +106,7 @@ def http(status: int, headers: Mapping[str, str], body: bytes, now: datetime) ->
     if status in _POISON:
         return Poison(_with(reason, words))
     if status in _BUSY or not _BAD_REQUEST <= status < _SERVER_ERROR:
-        return Retry(reason, _retry_after(headers.get("Retry-After", ""), now), message=words)
+        return _later(reason, _retry_after(headers.get("Retry-After", ""), now), words)
     return Misconfigured(reason, _with(_HTTP_REMEDIES.get(status, _HTTP_REMEDY), words))
 
 
@@ -126,16 +132,25 @@ def grpc(code: str, details: str, status: bytes = b"") -> Verdict:
         for mark, (lasting, remedy) in _GRPC_LASTING.items():
             if mark in words:
                 return Misconfigured(lasting, _with(remedy, details))
-    return Retry(reason, _retry_info(status), message=details)
+    return _later(reason, _retry_info(status), details)
 
 
-def accepted(body: bytes, *, json: bool = False, warning: str = "") -> Done:
+def _later(reason: str, asked: float | None, words: str) -> Retry:
+    """Try again when we are asked to, or when we have waited long enough, and say so."""
+    if asked is None or asked <= _LONGEST_WAIT:
+        return Retry(reason, asked, message=words)
+    told = f"asked to stay away for {asked:.0f} s, trying again after {_LONGEST_WAIT:.0f} s"
+    return Retry(reason, _LONGEST_WAIT, message=_with(told, words))
+
+
+def accepted(body: bytes, *, json: bool = False, warning: str = "", unreadable: str = _UNREADABLE) -> Done:
     """Read an ExportLogsServiceResponse: some records may have been rejected. They must not be sent again.
 
     Args:
         body: of the answer; one that cannot be read says nothing against the records
         json: it is JSON, as some endpoints answer whatever they are asked
         warning: a reason for doubt
+        unreadable: the reason for doubt where the body cannot be read, and there is no other
 
     """
     answer = ExportLogsServiceResponse()
@@ -145,7 +160,7 @@ def accepted(body: bytes, *, json: bool = False, warning: str = "") -> Done:
         else:
             answer.ParseFromString(body)
     except (DecodeError, json_format.ParseError, UnicodeDecodeError, RecursionError):
-        return Done(warning=warning)
+        return Done(warning=warning or unreadable)
     partial = answer.partial_success
     return Done(max(0, partial.rejected_log_records), _printable(partial.error_message), warning)
 
@@ -178,14 +193,14 @@ def _retry_after(header: str, now: datetime) -> float | None:
     """Read Retry-After (RFC 9110 §10.2.3): seconds, or a date."""
     header = header.strip()
     if header.isdecimal():
-        return min(float(header[:20]), _LONGEST_WAIT)
+        return float(header[:20])
     try:
         at = parsedate_to_datetime(header)
     except ValueError:
         return None
     if at.tzinfo is None:  # "-0000": UTC, of an unknown place
         at = at.replace(tzinfo=UTC)
-    return min(max(0.0, (at - now).total_seconds()), _LONGEST_WAIT)
+    return max(0.0, (at - now).total_seconds())
 
 
 def _retry_info(trailer: bytes) -> float | None:
@@ -196,8 +211,7 @@ def _retry_info(trailer: bytes) -> float | None:
         for detail in status.details:
             info = RetryInfo()
             if detail.Unpack(info):
-                seconds = float(info.retry_delay.seconds + info.retry_delay.nanos / 1e9)
-                return min(max(0.0, seconds), _LONGEST_WAIT)
+                return max(0.0, float(info.retry_delay.seconds + info.retry_delay.nanos / 1e9))
     except DecodeError:
         pass
     return None

@@ -23,6 +23,7 @@ from exporter.otlp.grpc import GrpcSender
 from exporter.otlp.logs import open_sender
 from exporter.otlp.settings import resolve
 from exporter.verdicts import Done, Misconfigured, Poison, Retry
+from tests.faults.front import Front
 
 
 if TYPE_CHECKING:
@@ -53,13 +54,19 @@ async def endpoint(export: Export, credentials: Any = None, service: str = SERVI
         await server.stop(None)
 
 
-async def sent(address: str, payload: bytes = b"payload", **variables: str) -> Verdict:
-    """Send a payload over a sender of its own."""
+async def opened(address: str, **variables: str) -> GrpcSender:
+    """Make a sender."""
     named = {f"OTEL_EXPORTER_OTLP_{name}": value for name, value in ({"PROTOCOL": "grpc"} | variables).items()}
     settings = resolve({"OTEL_EXPORTER_OTLP_ENDPOINT": address} | named)
     assert settings is not None
     sender = await open_sender(settings)
     assert isinstance(sender, GrpcSender)
+    return sender
+
+
+async def sent(address: str, payload: bytes = b"payload", **variables: str) -> Verdict:
+    """Send a payload over a sender of its own."""
+    sender = await opened(address, **variables)
     try:
         return await sender.send(payload, 1)
     finally:
@@ -145,6 +152,73 @@ async def test_unusable_certificate(tmp_path: Path) -> None:
     (tmp_path / "no.pem").write_text("no certificate")
     with pytest.raises(UsageError, match="OTEL_EXPORTER_OTLP_CERTIFICATE="):
         await sent("https://localhost:1", CERTIFICATE=str(tmp_path / "no.pem"))
+
+
+async def test_another_host(tmp_path: Path) -> None:
+    """A certificate that names another host needs a person."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("elsewhere.example.com")
+    pair = (certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes())
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    async with endpoint(accept, grpc.ssl_server_credentials([pair])) as address:
+        judged = await sent(address.replace("localhost", "127.0.0.1"), CERTIFICATE=str(tmp_path / "ca.pem"))
+
+    assert isinstance(judged, Misconfigured)
+    assert judged.reason == "tls"
+
+
+async def test_certificate_is_read_again(tmp_path: Path) -> None:
+    """A CA that was replaced on disk is trusted from the next failure on."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    pair = (certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes())
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    async with endpoint(accept, grpc.ssl_server_credentials([pair])) as address:
+        sender = await opened(address.replace("localhost", "127.0.0.1"), CERTIFICATE=str(tmp_path / "ca.pem"))
+        refused = await sender.send(b"", 1)
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        await sender.send(b"", 1)
+        accepted = await sender.send(b"", 1)
+        await sender.close()
+
+    assert isinstance(refused, Misconfigured)
+    assert Done() == accepted
+
+
+async def test_silent_connection() -> None:
+    """A connection that fell silent, as behind a load balancer whose server died, is not used for ever."""
+    front = Front()
+    async with endpoint(accept) as address:
+        front.target = int(address.rpartition(":")[2])
+        await front.up()
+        sender = await opened(f"http://127.0.0.1:{front.port}", TIMEOUT="200")
+        first = await sender.send(b"", 1)
+        front.hang()
+        silent = await sender.send(b"", 1)
+        front.go_on()
+        again = await sender.send(b"", 1)
+        await sender.close()
+        await front.close()
+
+    assert [Done(), Done()] == [first, again]
+    assert isinstance(silent, Retry)
+    assert silent.reason == "grpc_deadline_exceeded"
+
+
+async def test_credentials_are_not_repeated() -> None:
+    """An endpoint that repeats the credentials it refuses does not bring them into our log."""
+
+    async def refuse(_payload: bytes, context: Any) -> bytes:
+        said = dict(context.invocation_metadata())["authorization"]
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, f"no such token: {said}")
+        return b""
+
+    async with endpoint(refuse) as address:
+        judged = await sent(address, HEADERS="authorization=Bearer%20hunter2hunter2")
+
+    assert isinstance(judged, Misconfigured)
+    assert "no such token: " in judged.message
+    assert "hunter2" not in judged.message
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])

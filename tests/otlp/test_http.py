@@ -11,6 +11,7 @@ import grpc
 import pytest
 import trustme
 from aiohttp import web
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsPartialSuccess,
     ExportLogsServiceResponse,
@@ -250,6 +251,53 @@ async def test_partial_success() -> None:
     body = ExportLogsServiceResponse(partial_success=partial).SerializeToString()
     async with endpoint(answering(200, body, **{"Content-Type": "application/x-protobuf"})) as address:
         assert [Done(2, "old")] == await sent(address)
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 503])
+async def test_credentials_are_not_repeated(status: int) -> None:
+    """An endpoint that repeats the credentials it refuses brings them neither into the log nor to a dead letter."""
+
+    async def repeat(request: web.Request) -> web.Response:
+        said = request.headers["Authorization"]
+        body = Status(message=f"no such token: {said}").SerializeToString()
+        return web.Response(
+            status=status,
+            body=body,
+            headers={"Content-Type": "application/x-protobuf", "Location": f"/login/{said.split()[1]}"},
+        )
+
+    async with endpoint(repeat) as address:
+        (judged,) = await sent(address, HEADERS="authorization=Bearer%20hunter2hunter2,x-scope-orgid=1")
+
+    assert "login/" in repr(judged) if status == 302 else "no such token: " in repr(judged)
+    assert "hunter2" not in repr(judged)
+
+
+async def test_answer_that_breaks_off() -> None:
+    """An answer that is cut in the middle is tried again, and the address is told without what is secret in it."""
+
+    async def cut(request: web.Request) -> web.StreamResponse:
+        half = web.StreamResponse(headers={"Content-Length": "1000"})
+        await half.prepare(request)
+        await half.write(b"half")
+        assert request.transport is not None
+        request.transport.close()
+        return half
+
+    async with endpoint(cut) as address:
+        (judged,) = await sent(f"{address}", LOGS_ENDPOINT=f"{address}/logs?key=hunter2")
+
+    assert Retry("network", message=f"{address}/logs broke off in the middle of its answer") == judged
+
+
+async def test_name_that_cannot_be_resolved() -> None:
+    """A name that nobody knows is tried again, and the log says which name, and where it stands."""
+    (judged,) = await sent("http://no-such-host.invalid:4318")
+
+    assert isinstance(judged, Retry)
+    assert judged.reason == "network"
+    assert "no-such-host.invalid:4318" in judged.message
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in judged.message
 
 
 @pytest.mark.parametrize("payload", [b"small", LARGE])

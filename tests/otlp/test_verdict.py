@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -78,15 +79,25 @@ def test_http_web_page(body: bytes) -> None:
         ("0", 0.0),
         ("30", 30.0),
         (" 7 ", 7.0),
-        ("9" * 400, 86_400.0),
+        ("900", 900.0),
         ("Mon, 23 Nov 2026 12:00:30 GMT", 30.0),
         ("Mon, 23 Nov 2026 12:00:30 -0000", 30.0),
         ("Mon, 23 Nov 2026 11:00:00 GMT", 0.0),
     ],
 )
 def test_retry_after(header: str, seconds: float | None) -> None:
-    """Retry-After is seconds or a date; nonsense is ignored, and no wait is longer than a day."""
+    """Retry-After is seconds or a date, and nonsense is ignored."""
     assert Retry("http_503", seconds) == verdict.http(503, {"Retry-After": header}, b"", NOW)
+
+
+@pytest.mark.parametrize("header", ["901", "86400", "9" * 400, "Tue, 24 Nov 2026 12:00:00 GMT"])
+def test_long_retry_after(header: str) -> None:
+    """No wait is longer than a quarter of an hour, whatever is asked for, and the log says what was asked."""
+    judged = verdict.http(429, {"Retry-After": header}, b"quota", NOW)
+
+    assert isinstance(judged, Retry)
+    assert judged.after == 900.0
+    assert re.fullmatch(r"asked to stay away for \d+ s, trying again after 900 s \(quota\)", judged.message)
 
 
 def test_words_of_a_server() -> None:
@@ -99,8 +110,8 @@ def test_words_of_a_server() -> None:
 
 @pytest.mark.parametrize("body", [b"\xff\xff\xff", b"no protobuf at all", b""])
 def test_http_answer_that_cannot_be_read(body: bytes) -> None:
-    """An answer that cannot be read says nothing against the records."""
-    assert Done() == verdict.http(200, {}, body, NOW)
+    """An answer that cannot be read says nothing against the records, but it leaves a doubt."""
+    assert Done(warning="unreadable_answer" if body else "") == verdict.http(200, {}, body, NOW)
     assert isinstance(verdict.http(400, PROTOBUF, body, NOW), Poison)
 
 
@@ -119,7 +130,8 @@ def test_http_answer_that_cannot_be_read(body: bytes) -> None:
             b'{"partialSuccess": {"rejectedLogRecords": "2", "errorMessage": "no"}, "more": 1}',
             Done(2, "no"),
         ),
-        (200, {"Content-Type": "application/json"}, b"{", Done()),
+        (200, {"Content-Type": "application/json"}, b"{", Done(warning="unreadable_answer")),
+        (202, {"Content-Type": "application/json"}, b"{", Done()),
         (200, {"Content-Type": "application/json"}, b"", Done()),
     ],
 )
@@ -135,6 +147,7 @@ def test_http_success(status: int, headers: dict[str, str], body: bytes, expecte
         ("PERMISSION_DENIED", "", "grpc_permission_denied"),
         ("UNIMPLEMENTED", "", "grpc_unimplemented"),
         ("UNAVAILABLE", "Tls handshake failed: CERTIFICATE_VERIFY_FAILED", "tls"),
+        ("UNAVAILABLE", "UNAUTHENTICATED: Hostname Verification Check failed.", "tls"),
         ("UNAVAILABLE", "SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER", "tls"),
         ("UNAVAILABLE", "(Trying to connect an http1.x server (HTTP status 400))", "not_grpc"),
     ],
@@ -174,7 +187,8 @@ def test_grpc_retry(code: str) -> None:
 
     assert Retry(reason, message="busy") == verdict.grpc(code, "busy")
     assert Retry(reason, 1.5) == verdict.grpc(code, "", retry_info(1, 500_000_000))
-    assert Retry(reason, 86_400.0) == verdict.grpc(code, "", retry_info(10**9))
+    told = "asked to stay away for 86400 s, trying again after 900 s"
+    assert Retry(reason, 900.0, message=told) == verdict.grpc(code, "", retry_info(86_400))
 
 
 @given(
