@@ -12,7 +12,6 @@ import os
 import secrets
 import signal
 import sqlite3
-import time
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +30,7 @@ from exporter.errors import JournalError
 from exporter.follow import Follower
 from exporter.ingest import Inbox, Ingest
 from exporter.journal.store import MEMORY, Journal
+from exporter.kube.audit import Audit
 from exporter.kube.client import Api
 from exporter.kube.collection import Selection
 from exporter.kube.discovery import Discovery
@@ -42,26 +42,25 @@ from exporter.otlp.encode import Encoder
 from exporter.otlp.logs import OtlpLogs, open_sender
 from exporter.otlp.resource import detect
 from exporter.otlp.settings import resolve
+from exporter.supervisor import Supervisor
+from exporter.upkeep import Upkeep
 from exporter.web import serve
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from exporter.batch import Series
     from exporter.delivery import Consumer
     from exporter.options import RunOptions
+    from exporter.otlp.settings import Settings
 
 
 log = structlog.get_logger()
 
 _KEY_FILE = "redaction.key"
-_UPKEEP_SECONDS = 5.0
 # What cannot be committed within this time at the end is seen again after the next start.
 _LAST_COMMIT_SECONDS = 3.0
-_UPKEEP_AGAIN_SECONDS = 10.0
-_WAL_BYTES = 16 * 1024 * 1024
-# The journal may never be larger than its size; eviction begins before.
-_EVICT_AT = 0.9
 # Changes that are counted again at the start are read in portions of this size.
 _COUNT_AT_ONCE = 1_000
 
@@ -90,32 +89,53 @@ async def _run(options: RunOptions, config: Config) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     settings = resolve(os.environ)
+    health = Health()
+    health.config_last_reload_successful.set(1)
     async with AsyncExitStack() as stack:
-        journal = Journal.open(None if options.data_dir == MEMORY else Path(options.data_dir))
-        stack.callback(journal.close)
         api = await stack.enter_async_context(Api.connect(options.kubeconfig, options.context))
         cluster_uid = await api.cluster_uid()
-        journal.bind(cluster_uid)
-        consumers: list[Consumer] = []
-        if settings is not None:
-            encoder = Encoder(
-                settings,
-                journal_id=journal.id,
-                cluster_uid=cluster_uid,
-                cluster_name=config.cluster,
-                detected=detect(os.environ),
-            )
-            consumers.append(OtlpLogs(encoder, await open_sender(settings)))
-            log.info("delivering log records", endpoint=settings.place)
-        exporter = Exporter(config, journal, api, cluster_uid, _redaction_key(options.data_dir), consumers)
-        address = await stack.enter_async_context(serve(options.listen_address, exporter.exposition, exporter.waiting))
-        log.info(
-            "started", version=__version__, server=api.server, metrics=f"http://{address}/metrics",
-            journal=str(journal.path or MEMORY),
-        )  # fmt: skip
-        await exporter.run(stop)
+        key = b""
+
+        async def build(journal: Journal) -> Exporter:
+            nonlocal key
+            first = not key
+            key = _redaction_key(options.data_dir, key)
+            consumers = await _consumers(settings, journal, config, cluster_uid)
+            try:
+                exporter = Exporter(config, journal, api, cluster_uid, key, consumers, health)
+            except BaseException:
+                for consumer in consumers:
+                    await consumer.close()
+                raise
+            if first:
+                log.info(
+                    "started", version=__version__, server=api.server, metrics=f"http://{address}/metrics",
+                    journal=str(journal.path or MEMORY),
+                )  # fmt: skip
+            return exporter
+
+        data_dir = None if options.data_dir == MEMORY else Path(options.data_dir)
+        supervisor = Supervisor(data_dir, config.journal.size_bytes, cluster_uid, health, build)
+        # The address first: where it is taken, nothing is left behind.
+        address = await stack.enter_async_context(serve(options.listen_address, supervisor.front, supervisor.waiting))
+        await supervisor.run(stop)
         log.info("stopped")
     return 0
+
+
+async def _consumers(settings: Settings | None, journal: Journal, config: Config, cluster_uid: str) -> list[Consumer]:
+    """Make the outputs that the environment asks for."""
+    if settings is None:
+        return []
+    encoder = Encoder(
+        settings,
+        journal_id=journal.id,
+        cluster_uid=cluster_uid,
+        cluster_name=config.cluster,
+        detected=detect(os.environ),
+    )
+    log.info("delivering log records", endpoint=settings.place)
+    return [OtlpLogs(encoder, await open_sender(settings))]
 
 
 class Exporter:
@@ -128,16 +148,22 @@ class Exporter:
         cluster_uid: its identity
         key: of the redaction
         consumers: outputs that are on
+        health: the exporter's own metrics; None makes them
 
     """
 
     def __init__(
-        self, config: Config, journal: Journal, api: Api, cluster_uid: str, key: bytes, consumers: list[Consumer]
+        self,
+        config: Config,
+        journal: Journal,
+        api: Api,
+        cluster_uid: str,
+        key: bytes,
+        consumers: list[Consumer],
+        health: Health | None = None,
     ) -> None:
-        self._config = config
         self._journal = journal
-        self._health = health = Health()
-        health.config_last_reload_successful.set(1)
+        health = health or Health()
         self._metrics = metrics = ChangeMetrics()
         totals, counted = journal.totals()
         metrics.restore(totals)
@@ -154,10 +180,10 @@ class Exporter:
         self._follower.forget_unselected()
         for (group, kind, namespace), count in journal.counts().items():
             metrics.objects(group, kind, namespace, count)
-        self._redactor = Redactor(key, config.changes.redact)
+        redactor = Redactor(key, config.changes.redact)
         self._tracker = Tracker(
             cluster_uid=cluster_uid,
-            redactor=self._redactor,
+            redactor=redactor,
             writers=WriterTable(
                 {
                     "human": config.changes.writers.human,
@@ -173,41 +199,60 @@ class Exporter:
         )
         self._ingest = Ingest(self._inbox, self._tracker, journal, metrics, health)
         self._discovery = Discovery(api, types, self._follower)
+        self._audit = Audit(api, journal, health, self._follower)
         self._deliveries = [Delivery(journal, consumer, health) for consumer in consumers]
+        self._upkeep = Upkeep(journal, config.journal, metrics, redactor, health)
         self._stopping = False
-        self._redactions = 0
         self.exposition = Exposition(metrics, health)
 
     def waiting(self) -> list[str]:
         """Name what keeps the exporter from being ready."""
         return ["stopping"] if self._stopping else self._follower.waiting()
 
+    def totals(self) -> dict[Series, float]:
+        """Give the totals of all counters as they are now."""
+        return self._upkeep.totals()
+
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until told to stop, then end in order."""
+        """Work until told to stop, then end in order.
+
+        Raises:
+            DamagedError: the journal's files cannot be used any more; everything has ended
+
+        """
         ingest = asyncio.create_task(self._ingest.run())
         discovery = asyncio.create_task(self._discovery.run())
-        inner = [ingest, discovery, asyncio.create_task(self._upkeep())]
+        audit = asyncio.create_task(self._audit.run())
+        inner = [ingest, discovery, audit, asyncio.create_task(self._upkeep.run())]
         outputs = [asyncio.create_task(delivery.run()) for delivery in self._deliveries]
         ready = asyncio.create_task(self._tell_ready())
+        spoilt = asyncio.create_task(self._journal.care.spoilt())
         stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({*inner, *outputs, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*inner, *outputs, spoilt, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        damage = self._journal.care.damage
         # None of these ends by itself but by an error that nobody expected: that is raised at the end, after the rest
         # was brought home.
         failed = [task for task in (*inner, *outputs) if task.done()]
-        self._stopping = True
-        discovery.cancel()
-        await asyncio.wait({discovery})
-        await self._follower.stop()
-        self._inbox.close()
-        await asyncio.wait({ingest}, timeout=_LAST_COMMIT_SECONDS)
-        for task in (*inner, ready, stopped):
+        self._stopping = damage is None
+        for task in (discovery, audit):  # these begin new streams
             task.cancel()
-        await asyncio.gather(*inner, ready, stopped, return_exceptions=True)
-        for delivery in self._deliveries:
+        await asyncio.wait({discovery, audit})
+        await self._follower.stop()
+        if damage is None:
+            self._inbox.close()
+            await asyncio.wait({ingest}, timeout=_LAST_COMMIT_SECONDS)
+        for one in (*inner, ready, spoilt, stopped):
+            one.cancel()
+        await asyncio.gather(*inner, ready, spoilt, stopped, return_exceptions=True)
+        for delivery, output in zip(self._deliveries, outputs, strict=True):
             delivery.stop()
+            if damage is not None:
+                output.cancel()
         await asyncio.gather(*outputs, return_exceptions=True)
+        if damage is not None:
+            raise damage
         with suppress(sqlite3.Error):  # then they are counted again
-            self._save_totals()
+            self._upkeep.save_totals()
         for task in failed:
             task.result()
 
@@ -221,43 +266,6 @@ class Exporter:
         self._tracker.epoch = self._journal.epoch
         log.warning("the API server's history went backwards (a restored backup?); listing everything again")
 
-    def _save_totals(self) -> None:
-        totals, dropped = self._metrics.unsaved()
-        if totals or dropped:  # else there was no change either
-            self._journal.save_totals(totals, dropped)
-            self._metrics.saved()
-
-    async def _upkeep(self) -> None:
-        """Keep the journal in its bounds and the gauges true."""
-        while True:
-            try:
-                more = await self._tidy()
-            except sqlite3.Error as error:
-                log.warning("the journal cannot be tidied, trying again", error=str(error))
-                await asyncio.sleep(_UPKEEP_AGAIN_SECONDS)
-            else:
-                await asyncio.sleep(0 if more else _UPKEEP_SECONDS)
-
-    async def _tidy(self) -> bool:
-        """Tidy once; tell whether there is more to evict."""
-        # The totals first: what is evicted cannot be counted again.
-        self._save_totals()
-        evicted = self._journal.evict(
-            self._config.journal.retention_ns, int(self._config.journal.size_bytes * _EVICT_AT)
-        )
-        for consumer, count in evicted.undelivered.items():
-            self._health.delivery_dropped.labels(consumer, "retention").inc(count)
-        sizes = self._journal.sizes()
-        self._health.journal_bytes.set(sizes.files)
-        self._health.journal_wal_bytes.set(sizes.wal)
-        self._health.journal_changes.set(sizes.changes)
-        self._health.redactions.inc(self._redactor.count - self._redactions)
-        self._redactions = self._redactor.count
-        self._metrics.expire(time.time())
-        if sizes.wal > _WAL_BYTES:
-            await asyncio.to_thread(self._journal.checkpoint)
-        return bool(evicted.changes)
-
 
 def _selection(config: Config) -> Callable[[str, str], Selection]:
     """Make the look-up of a type's selectors."""
@@ -270,17 +278,18 @@ def _selection(config: Config) -> Callable[[str, str], Selection]:
     return of
 
 
-def _redaction_key(data_dir: str) -> bytes:
-    """Read the key of the redaction, or make it; it never leaves the data directory."""
+def _redaction_key(data_dir: str, known: bytes = b"") -> bytes:
+    """Read the key of the redaction, or write the one that is known, or make it; it never leaves the data directory."""
+    key = known or secrets.token_bytes(32)
     if data_dir == MEMORY:
-        return secrets.token_bytes(32)
+        return key
     path = Path(data_dir) / _KEY_FILE
     try:
         with (
             suppress(FileExistsError),
             os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
         ):
-            file.write(secrets.token_bytes(32))
+            file.write(key)
         return path.read_bytes()
     except OSError as error:
         msg = f"cannot read or make {path}: {error.strerror}; give --data-dir a directory that is ours alone"

@@ -9,6 +9,7 @@
     │   └── ApiError              the API server answered with an error status; carries it
     │       └── ExpiredError      410: the history asked for is gone, list again
     ├── JournalError              the data directory or the journal in it cannot be used             exit 1
+    │   └── DamagedError          its files are not, or no longer, those of a journal of ours; carries the reason
     └── ListenError               the web address cannot be bound                                    exit 1
 
 An error is raised where the facts are known and travels unwrapped; whoever turns a library's exception into one
@@ -103,6 +104,21 @@ class ExpiredError(ApiError):
 
 class JournalError(ExporterError):
     """The journal cannot be opened, read or written."""
+
+
+class DamagedError(JournalError):
+    """The journal's files are not, or no longer, those of a journal that this program can use.
+
+    Args:
+        reason: one word for the metric, see `exporter.journal.files.Reset`
+        message: the sentence
+
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Keep the reason."""
+        self.reason = reason
+        super().__init__(message)
 
 
 class ListenError(ExporterError):

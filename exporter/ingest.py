@@ -1,7 +1,8 @@
 """From the reflectors' inbox to the journal: takes what has come in, turns it into one batch, commits it.
 
-There is one such loop, so that a batch is never begun before the one before is in the journal; a commit that fails is
-tried again, with the same batch, until it succeeds, while the inbox fills up and holds the reflectors back.
+There is one such loop, so that a batch is never begun before the one before is in the journal; what the journal cannot
+do for now, as a commit to a full disk, is tried again, with the same batch, until it succeeds, while the inbox fills up
+and holds the reflectors back. Only damage to the journal's files ends it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import random
 import sqlite3
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,7 +21,8 @@ from msgspec import Struct
 from exporter.backoff import Backoff
 from exporter.batch import Batch
 from exporter.changes.observation import Observation
-from exporter.errors import brief
+from exporter.errors import JournalError, brief
+from exporter.journal.damage import remedy
 from exporter.kube.sink import Listed, Progress
 from exporter.model import Checkpoint, ResourceType, Scope
 from exporter.ticks import next_tick
@@ -27,7 +30,7 @@ from exporter.timestamps import now, to_nanoseconds
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from exporter.changes.tracker import Tracker
     from exporter.journal.store import Journal
@@ -56,7 +59,7 @@ GROUP_RECORDS = 200
 # The event loop gets its turn after so many observations.
 _TURN = 100
 _HIGH_WATER = 4 * 1024 * 1024
-_RETRY = Backoff(first=0.2, factor=2.0, cap=10.0, jitter=0.2)
+_RETRY = Backoff(first=0.2, factor=2.0, cap=2.0, jitter=0.2)
 
 
 class Inbox:
@@ -135,6 +138,10 @@ class Ingest:
 
         Whoever cancels this must not run it again: what was taken out of the inbox is gone then, and a later commit
         would move the checkpoints past it.
+
+        Raises:
+            JournalError, sqlite3.Error: the journal's files are damaged
+
         """
         while not self._inbox.ended:
             await self._inbox.filled()
@@ -146,15 +153,25 @@ class Ingest:
         batch = Batch()
         for number, item in enumerate(self._inbox.take(GROUP_RECORDS), start=1):
             try:
-                self._take(item, batch)
-            except sqlite3.Error:
-                raise
-            except Exception as error:  # noqa: BLE001 - one object that brings out a bug must not cost the others
-                self._health.objects_skipped.labels("internal_error").inc()
-                log.warning("internal error, an observation is lost", scope=str(item.scope), error=brief(error))
+                self._take_in(item, batch)
+            except (sqlite3.Error, JournalError) as error:
+                # What was done of it stays in the batch, and is not done twice.
+                await self._again(error, partial(self._take_again, item, batch))
             if number % _TURN == 0:
                 await asyncio.sleep(0)
         return batch
+
+    def _take_in(self, item: Item, batch: Batch) -> None:
+        try:
+            self._take(item, batch)
+        except (sqlite3.Error, JournalError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one object that brings out a bug must not cost the others
+            self._health.objects_skipped.labels("internal_error").inc()
+            log.warning("internal error, an observation is lost", scope=str(item.scope), error=brief(error))
+
+    async def _take_again(self, item: Item, batch: Batch) -> None:
+        self._take_in(item, batch)
 
     def _take(self, item: Item, batch: Batch) -> None:
         if isinstance(item, Observation):
@@ -180,23 +197,46 @@ class Ingest:
             if stored is not None and inside and scope.namespace in ("", key.namespace):
                 yield key, stored.uid, stored.resource_version
 
-    async def _commit(self, batch: Batch) -> None:
+    async def _again(self, error: Exception, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something with the journal that has failed, until it succeeds.
+
+        Raises:
+            JournalError, sqlite3.Error: it never will, since the files are damaged
+
+        """
+        care = self._journal.care
         failures = 0
         while True:
-            began = time.perf_counter()
+            if care.notice(error):
+                raise error
+            failures += 1
+            self._health.journal_failures.inc()
+            care.begins(
+                "writing", "the journal cannot be written, trying again", error=str(error), remedy=remedy(error)
+            )
+            care.refused(error)
+            await asyncio.sleep(_RETRY.delay(failures, random.random()))  # noqa: S311 - jitter
             try:
-                self._journal.commit(batch)
-            except sqlite3.Error as error:
-                failures += 1
-                self._health.journal_failures.inc()
-                if failures == 1:
-                    log.warning("the journal cannot be written, trying again", error=str(error))
-                await asyncio.sleep(_RETRY.delay(failures, random.random()))  # noqa: S311 - jitter
+                await work()
+            except (sqlite3.Error, JournalError) as again:
+                error = again
             else:
                 break
+        care.refused(None)
+        care.ends("writing", "the journal can be written again")
+
+    async def _write(self, batch: Batch) -> None:
+        if self._journal.care.swollen():
+            await self._journal.care.shrink()
+        self._journal.commit(batch)
+
+    async def _commit(self, batch: Batch) -> None:
+        began = time.perf_counter()
+        try:
+            await self._write(batch)
+        except (sqlite3.Error, JournalError) as error:
+            await self._again(error, partial(self._write, batch))
         self._health.journal_commit.observe(time.perf_counter() - began)
-        if failures:
-            log.info("the journal can be written again")
         self._metrics.count(batch.changes)
         for (group, kind, namespace), grown in batch.counted.items():
             self._metrics.objects(group, kind, namespace, grown)

@@ -9,6 +9,8 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from exporter.errors import JournalError
+from exporter.journal.damage import damage
+from exporter.journal.schema import STEPS
 from exporter.model import decode
 
 
@@ -29,11 +31,14 @@ class Reader:
 
     Args:
         connection: an open connection; `close` closes it
+        path: of the file, if somebody else may move it away meanwhile
 
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path | None = None) -> None:
         self._connection = connection
+        self._path = path
+        self._inode = path.stat().st_ino if path else 0
 
     def head(self) -> int:
         """Give the sequence number of the newest change ever written, 0 before the first."""
@@ -41,10 +46,17 @@ class Reader:
         return row[0] if row else 0
 
     def after(self, seq: int, limit: int) -> list[tuple[int, Change]]:
-        """Give at most `limit` changes that follow `seq`, each with its number."""
+        """Give at most `limit` changes that follow `seq`, each with its number.
+
+        Raises:
+            JournalError: there are none, and the file is not where it was: there will never be any
+
+        """
         rows = self._connection.execute(
             "SELECT seq, line FROM changes WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
         ).fetchall()
+        if not rows and self._path is not None:
+            self._check_place(self._path)
         return [(number, decode(line)) for number, line in rows]
 
     def scan(self, since: Timestamp | None = None) -> Iterator[tuple[int, Change]]:
@@ -60,6 +72,15 @@ class Reader:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def _check_place(self, path: Path) -> None:
+        try:
+            if path.stat().st_ino == self._inode:
+                return
+        except OSError:
+            pass
+        msg = f"the journal {path} was removed or begun anew while it was read: run the command again"
+        raise JournalError(msg)
 
 
 def open_reader(data_dir: Path) -> Reader:
@@ -78,10 +99,21 @@ def open_reader(data_dir: Path) -> Reader:
     except OSError as error:
         msg = f"cannot read the journal {path}: {error.strerror}; run this as the user that the exporter runs as"
         raise JournalError(msg) from error
+    if not path.stat().st_size:
+        msg = f"the journal {path} is empty: no exporter has written to it, or something has emptied it; start one"
+        raise JournalError(msg)
     try:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)
+        (steps,) = connection.execute("PRAGMA user_version").fetchone()
         connection.execute("SELECT count(*) FROM meta").fetchone()
     except sqlite3.Error as error:
-        msg = f"cannot read the journal {path}: {error}; is it this user's to read, and whole?"
+        remedy = "is it this user's to read, and its disk sound?"
+        if damage(error):
+            remedy = "it is damaged or no journal; an exporter that is started on it moves it aside and begins anew"
+        msg = f"cannot read the journal {path}: {error}; {remedy}"
         raise JournalError(msg) from error
-    return Reader(connection)
+    if steps > len(STEPS):
+        connection.close()
+        msg = f"the journal {path} was written by a newer version of this program: read it with that one"
+        raise JournalError(msg)
+    return Reader(connection, path)

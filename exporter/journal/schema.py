@@ -1,14 +1,14 @@
 """The journal's tables, as the steps that lead from an empty file to the schema of today.
 
 A step that was released is never edited: a later one is added. `PRAGMA user_version` counts the steps a file has
-taken, so an old file takes the missing ones when it is opened, and a file of a newer program is refused.
+taken, so an old file takes the missing ones when it is opened, and a file of a newer program is not touched.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.errors import JournalError
+from exporter.errors import DamagedError
 
 
 if TYPE_CHECKING:
@@ -91,15 +91,12 @@ def migrate(connection: sqlite3.Connection, place: str) -> None:
     """Bring a file to the schema of today, each step in a transaction of its own.
 
     Raises:
-        JournalError: the file was written by a newer program
+        DamagedError: the file was written by a newer program
 
     """
     (taken,) = connection.execute("PRAGMA user_version").fetchone()
     if taken > len(STEPS):
-        msg = (
-            f"{place} was written by a newer version of this program (schema {taken}, this one knows {len(STEPS)}): "
-            "upgrade, or give --data-dir another directory"
-        )
-        raise JournalError(msg)
+        msg = f"{place} was written by a newer version of this program (schema {taken}, this one knows {len(STEPS)})"
+        raise DamagedError("newer", msg)
     for number, step in enumerate(STEPS[taken:], start=taken + 1):
         connection.executescript(f"BEGIN IMMEDIATE; {step}; PRAGMA user_version = {number}; COMMIT")

@@ -4,39 +4,38 @@
 counters follow every few seconds, with the number of the change up to which they count: what comes after it is counted
 again from the changes themselves, so that a commit need not write them. All calls are synchronous and made from the
 event loop: a commit with `synchronous=NORMAL` never waits for the disk, while handing it to a thread would make its
-many small steps fight the loop for the interpreter lock. What does wait for the disk, moving the write-ahead log into
-the file, is `checkpoint`, and runs in a thread.
+many small steps fight the loop for the interpreter lock. What does wait for the disk is done in a thread: moving the
+write-ahead log into the file, and looking whether the file is still a journal.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import sqlite3
 import uuid
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from exporter.errors import JournalError
-from exporter.journal import retention
+from exporter.journal import files, retention, totals
+from exporter.journal.age import Clock
+from exporter.journal.batches import write
+from exporter.journal.care import Care, noticed
+from exporter.journal.damage import remedy
+from exporter.journal.limits import limits
 from exporter.journal.read import FILE_NAME, Reader
 from exporter.journal.schema import migrate
-from exporter.model import Checkpoint, ObjectKey, ResourceType, Scope, Stored, Tombstone, encode
-from exporter.timestamps import now
+from exporter.model import Checkpoint, ObjectKey, ResourceType, Scope, Stored, Tombstone
+from exporter.timestamps import now, to_nanoseconds
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from exporter.batch import Batch, Series
     from exporter.model import Change
-
-    _ExecuteMany = Callable[[str, Iterable[Sequence[object]]], sqlite3.Cursor]
 
 
 MEMORY = ":memory:"
@@ -47,13 +46,27 @@ _COUNTED = "counted"
 class Journal:
     """An open journal. Make one with `Journal.open`; use it from one thread.
 
+    The calls for single objects and commits are made many times a second and take no notice of damage themselves: who
+    makes them passes an error to `care.notice`.
+
     Attributes:
         id: the journal's own identity, made when the file was
         path: the file, None for a journal in memory
+        care: looks after the files
+        limits: what they may take
+        reset: set if the journal that was there could not be used
 
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path | None, lock: int | None) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path | None,
+        lock: int | None,
+        *,
+        size: int | None = None,
+        reset: files.Reset | None = None,
+    ) -> None:
         self._connection = connection
         self._lock = lock
         self._committed = asyncio.Event()
@@ -62,15 +75,26 @@ class Journal:
         for number, group, resource, kind in connection.execute("SELECT id, grp, resource, kind FROM types"):
             self._types[group, resource], self._kinds[group, resource] = number, kind
         self.path = path
+        self.limits = limits(size)
+        self.reset = reset
         self.reader = Reader(connection)
         self.id = self._meta_default("id", str(uuid.uuid4()))
+        self.care = Care(connection, path, self.limits)
+        newest = connection.execute("SELECT observed FROM changes ORDER BY seq DESC LIMIT 1").fetchone()
+        self._clock = Clock(to_nanoseconds(newest[0]) if newest else None)
 
     @classmethod
-    def open(cls, data_dir: Path | None) -> Journal:
+    def open(cls, data_dir: Path | None, *, size: int | None = None) -> Journal:
         """Open the journal of a directory, making both if need be; None keeps it in memory.
 
+        A file that is no journal, is damaged, or was written by a newer version is moved aside; see `reset`.
+
+        Args:
+            data_dir: where
+            size: what its files may take, bytes; None for no limit
+
         Raises:
-            JournalError: the directory cannot be written, another exporter has it, or the file is no journal of ours
+            JournalError: the directory cannot be written, or another exporter has it
 
         """
         if data_dir is None:
@@ -78,18 +102,13 @@ class Journal:
             migrate(connection, MEMORY)
             return cls(connection, None, None)
         path = data_dir / FILE_NAME
-        lock = _lock(data_dir)
+        lock = files.take(data_dir)
         try:
-            connection = sqlite3.connect(path, isolation_level=None, timeout=5.0, cached_statements=256)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA wal_autocheckpoint = 0")
-            connection.execute("PRAGMA cache_size = -8192")
-            migrate(connection, str(path))
-            return cls(connection, path, lock)
+            connection, reset = files.connect(data_dir, limits(size))
+            return cls(connection, path, lock, size=size, reset=reset)
         except sqlite3.Error as error:
             os.close(lock)
-            msg = f"cannot open the journal {path}: {error}; move it aside or give --data-dir another directory"
+            msg = f"cannot open the journal {path}: {error}; {remedy(error)}, or give --data-dir another directory"
             raise JournalError(msg) from error
         except JournalError:
             os.close(lock)
@@ -100,6 +119,7 @@ class Journal:
         self._connection.close()
         if self._lock is not None:
             os.close(self._lock)
+            self._lock = None
 
     # -- identity ---------------------------------------------------------------------------------------------
 
@@ -121,11 +141,13 @@ class Journal:
     @property
     def epoch(self) -> int:
         """How often the server's history was found to have gone backwards; part of every change id."""
-        return int(self._meta_default("epoch", "0"))
+        return int(self._meta_default("epoch", str(files.epoch(self.path))))
 
     def next_epoch(self) -> None:
         """Note that the server's history went backwards."""
-        self.note("epoch", str(self.epoch + 1))
+        number = self.epoch + 1
+        self.note("epoch", str(number))
+        files.keep_epoch(self.path, number)
 
     def note(self, key: str, value: str) -> None:
         """Keep a small fact under a name."""
@@ -152,49 +174,16 @@ class Journal:
             sqlite3.Error: nothing of it was written; the caller may try the same batch again
 
         """
-        with self._transaction() as execute_many:
-            execute_many(
-                "INSERT INTO changes (observed, line) VALUES (?, ?)",
-                ((change.observed, encode(change)) for change in batch.changes),
-            )
-            execute_many(
-                "INSERT INTO objects (type, namespace, name, uid, resource_version, state) VALUES (?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (type, namespace, name) DO UPDATE SET "
-                "uid = excluded.uid, resource_version = excluded.resource_version, state = excluded.state",
-                (
-                    (*self._place(key), stored.uid, stored.resource_version, stored.state)
-                    for key, stored in batch.objects.items()
-                    if stored is not None
-                ),
-            )
-            execute_many(
-                "DELETE FROM objects WHERE type = ? AND namespace = ? AND name = ?",
-                (self._place(key) for key, stored in batch.objects.items() if stored is None),
-            )
-            execute_many(
-                "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?, ?)",
-                ((*self._place(key), stone.uid, stone.at) for key, stone in batch.tombstones.items()),
-            )
-            execute_many(
-                "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    (*self._stream(scope), mark.version, mark.resource_version, mark.complete)
-                    for scope, mark in batch.checkpoints.items()
-                    if mark is not None
-                ),
-            )
-            execute_many(
-                "DELETE FROM checkpoints WHERE type = ? AND namespace = ? AND selectors = ?",
-                (self._stream(scope) for scope, mark in batch.checkpoints.items() if mark is None),
-            )
+        with self._transaction():
+            write(self._connection, self._types, batch)
         if batch.changes:
             self._wake()
 
     @contextmanager
-    def _transaction(self) -> Iterator[_ExecuteMany]:
+    def _transaction(self) -> Iterator[None]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            yield self._connection.executemany
+            yield
             self._connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
@@ -203,6 +192,7 @@ class Journal:
 
     # -- types, objects, checkpoints, totals ------------------------------------------------------------------
 
+    @noticed
     def register(self, resource_type: ResourceType) -> None:
         """Make a type known; needed once before objects or checkpoints of it are committed. Its kind may be renamed."""
         if self._kinds.get(resource_type.identity) == resource_type.kind:
@@ -247,6 +237,7 @@ class Journal:
         ).fetchone()
         return Tombstone(*row) if row else None
 
+    @noticed
     def checkpoint_of(self, scope: Scope) -> Checkpoint | None:
         """Tell how far a scope was followed, None if it never was."""
         if (scope.group, scope.resource) not in self._types:
@@ -258,6 +249,7 @@ class Journal:
         ).fetchone()
         return Checkpoint(row[0], row[1], bool(row[2])) if row else None
 
+    @noticed
     def scopes(self) -> list[tuple[str, Scope]]:
         """Give every scope that has a checkpoint, each with the kind of its objects."""
         rows = self._connection.execute(
@@ -291,39 +283,37 @@ class Journal:
 
     def totals(self) -> tuple[dict[Series, float], int]:
         """Give the totals that were saved last, and the number of the newest change that is counted in them."""
-        rows = self._connection.execute("SELECT series, value FROM totals")
-        totals = {tuple(msgspec.json.decode(series, type=list[str])): value for series, value in rows}
-        return totals, int(self.noted(_COUNTED) or 0)
+        return totals.load(self._connection), int(self.noted(_COUNTED) or 0)
 
-    def save_totals(self, totals: Mapping[Series, float], dropped: Iterable[Series] = ()) -> None:
+    @noticed
+    def save_totals(self, moved: Mapping[Series, float], dropped: Iterable[Series] = ()) -> None:
         """Write totals that have moved, and forget those that are no longer shown.
 
         Args:
-            totals: as they are with every change that is committed
+            moved: as they are with every change that is committed
             dropped: their series
 
         """
-        with self._transaction() as execute_many:
-            execute_many(
-                "INSERT OR REPLACE INTO totals VALUES (?, ?)",
-                ((_series_key(series), value) for series, value in totals.items()),
-            )
-            execute_many("DELETE FROM totals WHERE series = ?", ((_series_key(series),) for series in dropped))
+        with self._transaction():
+            totals.save(self._connection, moved, dropped)
             self.note(_COUNTED, str(self.head()))
 
     # -- definitions ------------------------------------------------------------------------------------------
 
+    @noticed
     def definitions(self) -> dict[tuple[str, str], tuple[str, str]]:
         """Give the CRDs that existed when the program last looked: (group, plural) → (uid, hash)."""
         rows = self._connection.execute("SELECT grp, resource, uid, hash FROM definitions")
         return {(group, resource): (uid, digest) for group, resource, uid, digest in rows}
 
+    @noticed
     def define(self, group: str, resource: str, uid: str, digest: str) -> None:
         """Note that a CRD exists, and the hash of what of it matters to us."""
         self._connection.execute(
             "INSERT OR REPLACE INTO definitions VALUES (?, ?, ?, ?)", (group, resource, uid, digest)
         )
 
+    @noticed
     def undefine(self, group: str, resource: str) -> None:
         """Note that a CRD is gone."""
         self._connection.execute("DELETE FROM definitions WHERE grp = ? AND resource = ?", (group, resource))
@@ -334,6 +324,7 @@ class Journal:
         """Give the number of the newest change, 0 before the first."""
         return self.reader.head()
 
+    @noticed
     def after(self, seq: int, limit: int) -> list[tuple[int, Change]]:
         """Give at most `limit` changes that follow `seq`."""
         return self.reader.after(seq, limit)
@@ -347,6 +338,7 @@ class Journal:
         self._committed.set()
         self._committed = asyncio.Event()
 
+    @noticed
     def cursor(self, consumer: str) -> int:
         """Tell how far a consumer has read; a new one starts at the head."""
         row = self._connection.execute("SELECT seq FROM cursors WHERE consumer = ?", (consumer,)).fetchone()
@@ -356,57 +348,32 @@ class Journal:
         self._connection.execute("INSERT INTO cursors VALUES (?, ?)", (consumer, head))
         return head
 
+    @noticed
     def advance(self, consumer: str, seq: int, *, buried: Sequence[tuple[int, str]] = ()) -> None:
         """Move a consumer's cursor, and keep what the other side will never take, with the reason."""
-        with self._transaction() as execute_many:
-            execute_many(
+        with self._transaction():
+            self._connection.executemany(
                 "INSERT OR REPLACE INTO dead_letters SELECT ?, seq, ?, ?, line FROM changes WHERE seq = ?",
                 ((consumer, now(), reason, number) for number, reason in buried),
             )
-            execute_many("UPDATE cursors SET seq = ? WHERE consumer = ?", [(seq, consumer)])
+            self._connection.execute("UPDATE cursors SET seq = ? WHERE consumer = ?", (seq, consumer))
 
     # -- upkeep -----------------------------------------------------------------------------------------------
 
-    def evict(self, keep: int, max_bytes: int) -> retention.Evicted:
+    @noticed
+    def evict(self, keep: int, max_bytes: int | None = None) -> retention.Evicted:
         """Delete the oldest changes that are past the age or beyond the size; see `retention.evict`."""
+        most = self.limits.evict_at if max_bytes is None else max_bytes
         with self._transaction():
-            return retention.evict(self._connection, now(), keep, max_bytes)
+            return retention.evict(self._connection, self._clock.now(keep // 2), keep, most, self.limits.evict_rows)
 
+    @noticed
     def sizes(self) -> retention.Sizes:
         """Tell how large the journal is."""
         return retention.sizes(self._connection, self.path)
-
-    def checkpoint(self) -> None:
-        """Move the write-ahead log into the file. Waits for the disk: call it in a thread."""
-        if self.path is not None:
-            retention.checkpoint(self.path)
 
     def _place(self, key: ObjectKey) -> tuple[int, str, str]:
         return (self._types[key.group, key.resource], key.namespace, key.name)
 
     def _stream(self, scope: Scope) -> tuple[int, str, str]:
         return (self._types[scope.group, scope.resource], scope.namespace, scope.selectors)
-
-
-@lru_cache(maxsize=8192)
-def _series_key(series: Series) -> str:
-    return msgspec.json.encode(series).decode()
-
-
-def _lock(data_dir: Path) -> int:
-    """Make the directory ours, or say whose it is."""
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # What objects hold is nobody else's business; SQLite gives its other files the mode of this one.
-        os.close(os.open(data_dir / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        lock = os.open(data_dir / "journal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        msg = f"cannot write to the data directory {data_dir}: {error.strerror}; give --data-dir one that is writable"
-        raise JournalError(msg) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        msg = f"another exporter uses the data directory {data_dir}: stop it, or give --data-dir another directory"
-        raise JournalError(msg) from error
-    return lock

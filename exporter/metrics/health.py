@@ -58,6 +58,13 @@ class Health:
         self.versions_coalesced = counter(
             "versions_coalesced", "Versions that a list is known to have swallowed: a lower bound."
         )
+        self.audits = counter("audits", "Comparisons of what is held with what the server has, by result.", "result")
+        self.audit_findings = counter(
+            "audit_findings", "Objects of which the server has something else than the journal, by what.", "reason"
+        )
+        self.audit_last = gauge(
+            "audit_last_timestamp_seconds", "When everything that is followed was last compared with the server."
+        )
         self.objects_forgotten = counter("objects_forgotten", "Objects that left the selection without being deleted.")
         self.objects_skipped = counter("objects_skipped", "Objects that could not be read, by reason.", "reason")
         self.change_lag = histogram(
@@ -71,6 +78,18 @@ class Health:
             "journal_commit_seconds", "Duration of a commit to the journal.", _COMMIT_BUCKETS
         )
         self.journal_failures = counter("journal_failures", "Commits that failed and were tried again.")
+        self.journal_degraded = gauge(
+            "journal_degraded", "1 while the journal cannot do its work; the log says why, and what to do."
+        )
+        self.journal_resets = counter(
+            "journal_resets", "Journals that were begun anew since the former could not be used, by why.", "reason"
+        )
+        self.journal_rescues = counter(
+            "journal_rescues", "Times that the files went bad or away while running, and were written anew, whole."
+        )
+        self.journal_copies_removed = counter(
+            "journal_copies_removed", "Journals moved aside that were deleted: there were too many of them."
+        )
 
         self.delivery_backlog = gauge("delivery_backlog_changes", "Changes not yet delivered.", "consumer")
         self.delivery_oldest = gauge(
