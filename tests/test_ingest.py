@@ -12,6 +12,7 @@ from exporter.changes.observation import Observation
 from exporter.changes.redact import Redactor
 from exporter.changes.tracker import Tracker
 from exporter.changes.writer import WriterTable
+from exporter.errors import DamagedError
 from exporter.ingest import Inbox, Ingest, Item, Removed
 from exporter.journal.store import Journal
 from exporter.kube.sink import Listed, Progress
@@ -23,6 +24,7 @@ from tests.changes.objects import KEY, SCOPE, WIDGET, seen, widget
 
 if TYPE_CHECKING:
     from exporter.batch import Batch
+    from exporter.model import ObjectKey, Stored
 
 
 class Loop:
@@ -66,6 +68,39 @@ async def test_a_commit_that_fails_is_tried_again_with_the_same_batch() -> None:
 
     assert await loop.take(seen(widget(1), "added")) == ["created"]
     assert loop.health.registry.get_sample_value("customresource_exporter_journal_failures_total") == 2
+
+
+async def test_a_read_that_fails_is_tried_again() -> None:
+    """When the journal cannot be read while a batch is made, the observation waits, and the gauge can tell."""
+    loop = Loop()
+    read, failures = loop.journal.object, [sqlite3.OperationalError("disk I/O error")] * 2
+    degraded = []
+
+    def broken(key: ObjectKey) -> Stored | None:
+        degraded.append(loop.journal.care.degraded)
+        if failures:
+            raise failures.pop()
+        return read(key)
+
+    loop.ingest._tracker._stored = broken
+
+    assert await loop.take(seen(widget(1), "added")) == ["created"]
+    assert (degraded, loop.journal.care.degraded) == ([False, True, True], False)
+
+
+async def test_damage_ends_the_loop() -> None:
+    """A commit that the journal's files will never take is not tried for ever: whoever can mend them is told."""
+    loop = Loop()
+
+    def broken(batch: Batch) -> None:
+        del batch
+        raise DamagedError("corrupt", "database disk image is malformed")
+
+    loop.journal.commit = broken  # type: ignore[method-assign]
+
+    with pytest.raises(DamagedError):
+        await loop.take(seen(widget(1), "added"))
+    await asyncio.wait_for(loop.journal.care.spoilt(), 1)
 
 
 async def test_a_baseline_has_no_checkpoint_before_it_is_complete() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from msgspec.structs import replace
 from exporter.batch import Batch
 from exporter.errors import JournalError
 from exporter.journal.read import FILE_NAME, open_reader
-from exporter.journal.schema import STEPS
+from exporter.journal.retention import checkpoint
 from exporter.journal.store import Journal
 from exporter.model import UNRESOLVED, Change, Checkpoint, ObjectKey, Scope, Stored, Tombstone
 from tests.changes.objects import KEY, SCOPE, WIDGET, at
@@ -44,26 +43,6 @@ def test_a_directory_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: 
 
     with pytest.raises(JournalError, match=r"cannot write to the data directory .*file/data: .*--data-dir"):
         Journal.open(tmp_path / "file" / "data")
-
-
-def test_a_file_that_is_no_journal_is_an_error(tmp_path: Path) -> None:
-    """Garbage in place of the journal is named, not overwritten."""
-    (tmp_path / FILE_NAME).write_bytes(b"garbage" * 1000)
-
-    with pytest.raises(JournalError, match=r"cannot open the journal .*journal\.db.*move it aside"):
-        Journal.open(tmp_path)
-    assert (tmp_path / FILE_NAME).read_bytes() == b"garbage" * 1000
-
-
-def test_a_journal_of_a_newer_program_is_refused(tmp_path: Path) -> None:
-    """A schema that we do not know is left alone."""
-    opened(tmp_path).close()
-    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
-        connection.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
-    connection.close()
-
-    with pytest.raises(JournalError, match="newer version of this program"):
-        Journal.open(tmp_path)
 
 
 def test_two_exporters_cannot_share_a_directory(tmp_path: Path) -> None:
@@ -243,12 +222,12 @@ def test_numbers_are_never_given_twice() -> None:
     journal.close()
 
 
-def test_the_write_ahead_log_is_moved_off_the_commit_path(tmp_path: Path) -> None:
+async def test_the_write_ahead_log_is_moved_off_the_commit_path(tmp_path: Path) -> None:
     """After a checkpoint the file holds everything, and a reader beside the writer sees it before and after."""
     journal = opened(tmp_path)
     journal.commit(Batch(changes=[change(number) for number in range(100)]))
     before = journal.sizes()
-    journal.checkpoint()
+    await asyncio.to_thread(checkpoint, tmp_path / FILE_NAME)
     reader = open_reader(tmp_path)
 
     assert before.wal > 0

@@ -10,6 +10,8 @@ import argparse
 import hashlib
 import os
 import re
+import shutil
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -73,11 +75,12 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One program that can be built: its module, and the package that holds its `main`."""
+    """One program that can be built: its module, the package that holds its `main`, and what is kept beside it."""
 
     name: str
     module: Module
     package: str
+    folder: str = ""  # of the module, such as its CRDs; copied under its last name
 
     @property
     def title(self) -> str:
@@ -97,11 +100,18 @@ def _kubernetes(directory: str) -> list[Program]:
 
 _COMMON = [
     Program("etcd", Module("etcd", "go.etcd.io/etcd/server/v3"), "go.etcd.io/etcd/server/v3"),
+    Program("etcdutl", Module("etcdutl", "go.etcd.io/etcd/etcdutl/v3"), "go.etcd.io/etcd/etcdutl/v3"),
     Program("collector", Module("collector", "go.opentelemetry.io/collector/otelcol"), "."),
     Program(
         "promtool",
         Module("prometheus", "github.com/prometheus/prometheus"),
         "github.com/prometheus/prometheus/cmd/promtool",
+    ),
+    Program(
+        "cert-manager",
+        Module("cert-manager", "github.com/cert-manager/cert-manager"),
+        "github.com/cert-manager/cert-manager/cmd/controller",
+        "deploy/crds",
     ),
 ]
 PROGRAMS = {program.name: program for program in [*_kubernetes("kubernetes"), *_COMMON]}
@@ -180,7 +190,25 @@ def _build(program: Program, go: Toolchain, file: Path) -> None:
             environment=go.environment,
             directory=program.module.root,
         )
+        if program.folder:
+            _copy_folder(program, go, file.parent)
         output.rename(file)
+
+
+def _copy_folder(program: Program, go: Toolchain, target: Path) -> None:
+    """Copy what a program needs of its module out of Go's cache, so that nothing asks Go when it is started."""
+    answer = subprocess.run(
+        [go.program, "list", "-m", "-f", "{{.Dir}}", program.module.path],
+        cwd=program.module.root,
+        env=os.environ | dict(go.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    source = Path(answer.stdout.strip()) / program.folder
+    if answer.returncode != 0 or not source.is_dir():
+        raise BuildError(f"{source} of {program.title} is not there: {answer.stderr.strip() or 'the module lacks it'}")
+    shutil.copytree(source, target / source.name, copy_function=shutil.copyfile, dirs_exist_ok=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -108,6 +108,16 @@ class Cluster:
         return [server.pid for server in servers if server is not None and server.pid is not None]
 
     @property
+    def etcd_url(self) -> str:
+        """Where etcd answers its clients."""
+        return f"http://127.0.0.1:{self._etcd_port}"
+
+    @property
+    def etcd_peer_url(self) -> str:
+        """Where etcd would answer other members; a restored one has to be told."""
+        return f"http://127.0.0.1:{self._peer_port}"
+
+    @property
     def apiserver_log(self) -> Path:
         """What the API server says, over all its restarts."""
         return self._apiserver.log
@@ -189,7 +199,7 @@ class Cluster:
         return write_kubeconfig(stem.with_name(f"{stem.name}.kubeconfig"), self.url, self.ca_file, user)
 
     def _start_etcd(self) -> None:
-        client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{self._peer_port}"
+        client, peer = self.etcd_url, self.etcd_peer_url
         command: list[str | Path] = [
             build.required("etcd", compat=self._compat),
             f"--data-dir={self.directory / 'etcd'}",
@@ -208,7 +218,7 @@ class Cluster:
         certificate, key = self._serving
         command: list[str | Path] = [
             build.required("kube-apiserver", compat=self._compat),
-            f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
+            f"--etcd-servers={self.etcd_url}",
             "--bind-address=127.0.0.1",
             f"--secure-port={self._port}",
             # Nobody reaches the service "kubernetes" here, and a loopback address may not be its endpoint.

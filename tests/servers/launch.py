@@ -1,4 +1,4 @@
-"""START HERE to run a real server: `Cluster` (Kubernetes), `Collector` (OpenTelemetry) and `promtool` in one place.
+"""START HERE to run a real server: `Cluster` (Kubernetes), `Collector` (OpenTelemetry), `CertManager`, `promtool`.
 
 Everything is on loopback, under a given directory, several at once are fine, and nothing outlives the process that
 started it. Must never build anything: run `make servers`, or `tests.servers.build.ensure`, first.
@@ -9,13 +9,14 @@ from __future__ import annotations
 import subprocess
 
 from tests.servers import build
+from tests.servers.cert_manager import CertManager
 from tests.servers.cluster import Cluster, KubectlError
 from tests.servers.otlp import Collector
 from tests.servers.process import StartError
 from tests.servers.toolchain import BuildError
 
 
-__all__ = ["BuildError", "Cluster", "Collector", "KubectlError", "StartError", "promtool"]
+__all__ = ["BuildError", "CertManager", "Cluster", "Collector", "KubectlError", "StartError", "promtool"]
 
 
 def promtool(*args: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
