@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from exporter.model import Change, Checkpoint, ObjectKey, ResourceType, Scope, Stored, Tombstone
+    from exporter.records import Record, State
 
 
 # (family, group, kind, namespace, further label values…)
@@ -23,6 +24,8 @@ class Batch:
 
     Attributes:
         changes: in their order
+        records: what followers conclude from them; written after the changes
+        states: what each follower keeps of an object, by (its name, object); None removes it
         objects: the new last-seen state; None removes the object
         tombstones: of the objects that were deleted
         checkpoints: how far each scope has been followed with this commit; None removes the mark
@@ -36,6 +39,8 @@ class Batch:
     """
 
     changes: list[Change] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    states: dict[tuple[str, ObjectKey], State | None] = field(default_factory=dict)
     objects: dict[ObjectKey, Stored | None] = field(default_factory=dict)
     tombstones: dict[ObjectKey, Tombstone] = field(default_factory=dict)
     checkpoints: dict[Scope, Checkpoint | None] = field(default_factory=dict)

@@ -1,0 +1,48 @@
+"""What the tracker made of one observation, for those who follow the changes and keep a state of their own.
+
+A step is told for every object that is new, moved or gone, also where no change is told of it: a baseline is silent,
+and still the first thing that a follower knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from exporter.changes.version import Version
+from exporter.model import Change, ObjectKey, ResourceType
+from exporter.timestamps import Timestamp
+
+
+if TYPE_CHECKING:
+    from exporter.batch import Batch
+
+
+class Step(Struct, frozen=True):
+    """One step in the life of an object.
+
+    Args:
+        type: what kind of object
+        key: its place
+        uid: its identity
+        observed: when it was seen
+        change: what was told of it; None where nothing was (a baseline, a new look of the same version, one that left
+            the selection)
+        old: the version before, None where there was none or it is not at hand
+        new: the version now, None where the object is gone
+
+    """
+
+    type: ResourceType
+    key: ObjectKey
+    uid: str
+    observed: Timestamp
+    change: Change | None = None
+    old: Version | None = None
+    new: Version | None = None
+
+
+# Takes a step in, and puts what follows from it into the batch. Must not raise: the change itself must not be lost.
+Follow = Callable[[Step, "Batch"], None]

@@ -1,0 +1,109 @@
+"""What the judgement of one object is made from, and what it comes to before time has its say.
+
+`evaluate` looks at one version and gives an `Evaluation`; how long something has to last before it counts is decided
+elsewhere, from one evaluation after the other. Values only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from exporter.changes.version import Version
+from exporter.model import ObjectKey, ResourceType
+from exporter.records import BaselineName, Confidence, DriftFlag, Finding
+from exporter.timestamps import Timestamp
+
+
+class Subject(Struct, frozen=True):
+    """One live object, without its secrets.
+
+    Args:
+        type: in the version that is watched
+        key: its place
+        uid: its identity
+        version: the object; `version.entries` are its managedFields
+
+    """
+
+    type: ResourceType
+    key: ObjectKey
+    uid: str
+    version: Version
+
+
+class Declared(Struct, frozen=True, kw_only=True):
+    """What a baseline says was declared of an object.
+
+    Args:
+        source: which baseline says so
+        confidence: in it
+        object: the declared fields, secrets replaced as in the live object; None where only a verdict is known
+        problem: why there is no telling (then the state is `unknown`): another version, too large, not readable
+        moved: somebody other than the declarer has moved the baseline itself
+        in_sync: another tool's own verdict, where that is all there is
+
+    """
+
+    source: BaselineName
+    confidence: Confidence
+    object: dict[str, Any] | None = None
+    problem: str = ""
+    moved: bool = False
+    in_sync: bool | None = None
+
+
+class Memory(Struct, frozen=True, omit_defaults=True, array_like=True):
+    """What the next evaluation of the object has to know of this one. Kept in the journal, so it is small.
+
+    Args:
+        declarer: the field manager that declares the object
+        wrote: digest of that manager's entry when it was last seen
+        paths: digest of the set of paths that it owned then
+        projected: the values at those paths then, packed JSON; empty where another baseline serves
+        applied: digest of the last-applied annotation that was believed
+        applied_by: the manager that wrote it
+        baseline: the declared object as it was before somebody else moved it, packed JSON
+
+    """
+
+    declarer: str = ""
+    wrote: str = ""
+    paths: str = ""
+    projected: bytes = b""
+    applied: str = ""
+    applied_by: str = ""
+    baseline: bytes = b""
+
+
+class Evaluation(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What one look at one version found, whatever the time.
+
+    Args:
+        declarer: the name by which the declarer is shown; empty where nobody declares the object
+        baseline: what served; "" where nothing does (unmanaged)
+        confidence: in it
+        findings: declared fields that are not as declared, and no rule covers
+        ignored: those that a rule covers; `rule` says which
+        additions: fields that a person owns and nobody declared
+        flags: baseline_moved, missing, orphan
+        unknown: why there is no telling; empty where there is
+        suspended: what tells the declarer to pause, or silences the object; empty where nothing does
+        suspended_until: when that ends by itself, if it does
+        declared_at: when the declarer last wrote or its manifest was loaded; what is younger than the time to settle
+            is a rollout, not drift
+
+    """
+
+    declarer: str = ""
+    baseline: BaselineName | str = ""
+    confidence: Confidence | str = ""
+    findings: tuple[Finding, ...] = ()
+    ignored: tuple[Finding, ...] = ()
+    additions: tuple[Finding, ...] = ()
+    flags: tuple[DriftFlag, ...] = ()
+    unknown: str = ""
+    suspended: str = ""
+    suspended_until: Timestamp | str = ""
+    declared_at: Timestamp | str = ""

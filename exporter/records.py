@@ -1,0 +1,173 @@
+"""What the journal holds beside the changes: what was concluded from them, and what the next conclusion needs.
+
+A `State` is kept for each object by whoever follows its changes, committed together with them. A record is what such
+a follower has to tell, in the same sequence as the changes, so that outputs deliver it like one. Values only; field
+names are a contract and only ever grow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal, get_args
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from exporter.model import Change, Writer, WriterClass
+from exporter.timestamps import Timestamp
+
+
+class State(Struct, frozen=True):
+    """What a follower keeps of one object.
+
+    Args:
+        line: whatever it needs, encoded by itself
+        tally: the word under which the object is counted; see `Journal.tallies`
+        due: when to be called again without a change, nanoseconds since the Unix epoch; None for never
+        shown: it is shown by itself in the metrics, so it is read at the start
+
+    """
+
+    line: bytes
+    tally: str
+    due: int | None = None
+    shown: bool = False
+
+
+# -- drift ----------------------------------------------------------------------------------------------------------
+
+DriftState = Literal[
+    "unmanaged", "unknown", "in_sync", "pending", "drifted", "flapping", "suspended", "ignored"
+]  # fmt: skip
+FindingKind = Literal["changed", "missing", "extra_in_list", "stale_owned"]
+BaselineName = Literal["directory", "last_applied", "tool_status", "projected", "snapshot"]
+Confidence = Literal["high", "medium", "low"]
+DriftFlag = Literal["additions", "baseline_moved", "lagging", "missing", "orphan"]
+DriftEvent = Literal["drift.opened", "drift.changed", "drift.closed", "fight.opened", "fight.closed"]
+SinceSource = Literal["observed", "managed_fields"]
+ResolvedBy = Literal["declarer", "human", "gitops", "controller", "unknown", "deleted"]
+
+DRIFT_STATES: tuple[DriftState, ...] = get_args(DriftState)
+
+
+class Finding(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One declared field that is not as declared.
+
+    Attributes:
+        path: a JSON Pointer into the live object; into the declared one where the field is missing in the live one
+        finding: what is wrong with it; UNSET for an addition, which nobody declared
+        declared: the declared value, masked; UNSET where there is none
+        live: the live value, masked; UNSET where there is none
+        writer: who owns the live value; absent where nobody can be named
+        at: when that writer last wrote, by its managedFields entry; UNSET where not known
+        rule: the reason of the ignore rule that covers it; empty where none does
+
+    """
+
+    path: str
+    finding: FindingKind | UnsetType = UNSET
+    declared: Any = UNSET
+    live: Any = UNSET
+    writer: Writer | UnsetType = UNSET
+    at: Timestamp | UnsetType = UNSET
+    rule: str = ""
+
+
+class Verdict(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What is to be said of one object: the line of `drift -o json`.
+
+    Attributes:
+        group, kind, namespace, name: the object; `uid` is empty where a declared object is missing
+        state: one word
+        since: since when it has been in a state other than `in_sync`; UNSET in sync
+        since_source: how that is known; a writer's entry gives a lower bound of the age
+        cause: the class of who is to blame: the worst of the findings' writers
+        baseline: what the object was compared with
+        confidence: in that baseline
+        declarer: who declares it: argocd, flux, helm, kubectl, terraform, …, or a field manager's name
+        reason: why the state is `unknown` or `suspended`
+        fields: what is wrong, not ignored
+        ignored: what would be wrong but for a rule
+        additions: fields that a person owns and nobody declared
+        flags: further facts that hold beside the state
+
+    """
+
+    group: str = ""
+    kind: str
+    namespace: str = ""
+    name: str
+    uid: str = ""
+    state: DriftState
+    since: Timestamp | UnsetType = UNSET
+    since_source: SinceSource | UnsetType = UNSET
+    cause: WriterClass | UnsetType = UNSET
+    baseline: BaselineName | UnsetType = UNSET
+    confidence: Confidence | UnsetType = UNSET
+    declarer: str = ""
+    reason: str = ""
+    fields: tuple[Finding, ...] = ()
+    ignored: tuple[Finding, ...] = ()
+    additions: tuple[Finding, ...] = ()
+    flags: tuple[DriftFlag, ...] = ()
+
+
+class Transition(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An episode of drift, or a fight over a field, began, changed or ended.
+
+    Attributes:
+        id: deterministic, as a change's
+        event: what happened
+        observed: when it was noticed
+        verdict: the object's, with it
+        change: id of the change that led to it; empty where time alone did
+        resolved_by: who ended it
+        duration: of what ended, seconds
+        path: the field fought over
+        managers: who fights
+
+    """
+
+    id: str
+    event: DriftEvent
+    observed: Timestamp
+    verdict: Verdict
+    change: str = ""
+    resolved_by: ResolvedBy | UnsetType = UNSET
+    duration: float | UnsetType = UNSET
+    path: str = ""
+    managers: tuple[str, ...] = ()
+
+
+# -- in the journal ------------------------------------------------------------------------------------------------
+
+Record = Change | Transition
+RecordKind = Literal["drift"]
+
+_encoder = msgspec.json.Encoder()
+_DECODERS: dict[RecordKind | None, msgspec.json.Decoder[Any]] = {
+    None: msgspec.json.Decoder(Change),
+    "drift": msgspec.json.Decoder(Transition),
+}
+
+
+def kind_of(record: Record) -> RecordKind | None:
+    """Name the kind of a record as the journal notes it; None is a change."""
+    return "drift" if isinstance(record, Transition) else None
+
+
+def encode_record(record: Record) -> bytes:
+    """Encode a record as the line that the journal stores."""
+    return _encoder.encode(record)
+
+
+def decode_record(kind: RecordKind | None, line: bytes) -> Record:
+    """Read back what `encode_record` wrote, also what an older version of it wrote."""
+    record: Record = _DECODERS[kind].decode(line)
+    return record
+
+
+def record_id(cluster_uid: str, epoch: int, *parts: str) -> str:
+    """Make the deterministic id of a record: 32 hex digits, the same after a restart and in a second replica."""
+    text = "\n".join((cluster_uid, str(epoch), *parts))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
