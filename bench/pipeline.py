@@ -29,6 +29,7 @@ from bench.scripted import CLUSTER, Script, ScriptedApi
 from exporter import app, logs
 from exporter.changes.redact import redact_text
 from exporter.config import Config
+from exporter.history import changes as among
 from exporter.journal.store import Journal
 from exporter.otlp.encode import Encoder
 from exporter.otlp.logs import OtlpLogs, open_sender
@@ -105,7 +106,7 @@ def check(folder: Path, sort: Sort, changes: int) -> None:
     found: Counter[str] = Counter()
     seq = 0
     while rows := journal.after(seq, 10_000):
-        found.update("heartbeat" if one.heartbeat else one.change for _, one in rows)
+        found.update("heartbeat" if one.heartbeat else one.change for one in among(rows))
         seq = rows[-1][0]
     journal.close()
     expected = {"spec": changes // 3, "status": changes - changes // 3} if sort == "mix" else {sort: changes}

@@ -28,6 +28,7 @@ from exporter.config import Config, load
 from exporter.delivery import Delivery
 from exporter.errors import JournalError
 from exporter.follow import Follower
+from exporter.history import changes
 from exporter.ingest import Inbox, Ingest
 from exporter.journal.store import MEMORY, Journal
 from exporter.kube.audit import Audit
@@ -168,7 +169,7 @@ class Exporter:
         totals, counted = journal.totals()
         metrics.restore(totals)
         while rows := journal.after(counted, _COUNT_AT_ONCE):
-            metrics.count(change for _, change in rows)
+            metrics.count(changes(rows))
             counted = rows[-1][0]
         types = TypeSelection(config.watch.include, config.watch.exclude)
         self._inbox = Inbox()

@@ -244,10 +244,9 @@ def _batches(reader: Reader, filters: Filters, *, follow: bool) -> Iterator[list
 
     seen = reader.head()  # before the scan: with --since that may find nothing, and must not be begun again
     batch = []
-    for number, change in reader.scan(filters.since):
+    for number, change in query(reader.scan(filters.since), filters):
         seen = max(seen, number)
-        if filters.selects(change):
-            batch.append(change)
+        batch.append(change)
         if len(batch) == _CHUNK:
             yield batch
             batch = []

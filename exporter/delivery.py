@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from exporter.metrics.health import Health
-    from exporter.model import Change
+    from exporter.records import Record
 
 
 BATCH = 512
@@ -43,7 +43,7 @@ class Journal(Protocol):
     def head(self) -> int:
         """Give the number of the newest change."""
 
-    def after(self, seq: int, limit: int) -> list[tuple[int, Change]]:
+    def after(self, seq: int, limit: int) -> list[tuple[int, Record]]:
         """Give at most `limit` changes that follow `seq`."""
 
     async def wait(self, seq: int) -> None:
@@ -63,10 +63,10 @@ class Consumer(Protocol):
     def name(self) -> str:
         """Its identity: to it its cursor belongs, and it is the label of its metrics."""
 
-    def matters(self, change: Change) -> bool:
-        """Tell whether a change is to be sent."""
+    def matters(self, record: Record) -> bool:
+        """Tell whether a change, or what was concluded from some, is to be sent."""
 
-    async def send(self, changes: Sequence[Change]) -> Verdict:
+    async def send(self, records: Sequence[Record]) -> Verdict:
         """Send a batch, once, in bounded time."""
 
     async def close(self) -> None:
@@ -182,9 +182,9 @@ class Delivery:
         verdict = await self._send([change for _, change in wanted])
         return await self._judge([seq for seq, _ in wanted], upto, verdict)
 
-    async def _send(self, changes: Sequence[Change]) -> Verdict:
+    async def _send(self, records: Sequence[Record]) -> Verdict:
         try:
-            return await self._consumer.send(changes)
+            return await self._consumer.send(records)
         except Exception as error:  # noqa: BLE001 - a bug in one output must not end the others
             self._report.bug(error)
             return Retry("internal_error", slow=True, message=repr(error))

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, get_args
 
 from msgspec import UNSET, Struct
 
-from exporter.model import ChangeType
+from exporter.model import Change, ChangeType
 from exporter.timestamps import Timestamp
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from exporter.model import Change
+    from exporter.records import Record
 
 
 CHANGE_TYPES: tuple[ChangeType, ...] = get_args(ChangeType)
@@ -55,9 +55,14 @@ class Filters(Struct, frozen=True, kw_only=True):
         )
 
 
-def query(rows: Iterable[tuple[int, Change]], filters: Filters) -> Iterator[tuple[int, Change]]:
-    """Give the rows that are wanted, in their order."""
-    return ((number, change) for number, change in rows if filters.selects(change))
+def changes(rows: Iterable[tuple[int, Record]]) -> Iterator[Change]:
+    """Give the changes among the rows of a journal."""
+    return (row for _, row in rows if isinstance(row, Change))
+
+
+def query(rows: Iterable[tuple[int, Record]], filters: Filters) -> Iterator[tuple[int, Change]]:
+    """Give the changes that are wanted, in their order."""
+    return ((number, row) for number, row in rows if isinstance(row, Change) and filters.selects(row))
 
 
 def changes_like(pattern: str) -> tuple[ChangeType, ...]:

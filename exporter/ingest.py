@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from msgspec import Struct
@@ -23,8 +23,9 @@ from exporter.batch import Batch
 from exporter.changes.observation import Observation
 from exporter.errors import JournalError, brief
 from exporter.journal.damage import remedy
+from exporter.keepers import Keepers
 from exporter.kube.sink import Listed, Progress
-from exporter.model import Checkpoint, ResourceType, Scope
+from exporter.model import Checkpoint, ObjectKey, ResourceType, Scope
 from exporter.ticks import next_tick
 from exporter.timestamps import now, to_nanoseconds
 
@@ -34,9 +35,7 @@ if TYPE_CHECKING:
 
     from exporter.changes.tracker import Tracker
     from exporter.journal.store import Journal
-    from exporter.metrics.changes import ChangeMetrics
     from exporter.metrics.health import Health
-    from exporter.model import ObjectKey
 
 
 log = structlog.get_logger()
@@ -49,7 +48,18 @@ class Removed(Struct, frozen=True):
     scope: Scope
 
 
-Item = Observation | Listed | Progress | Removed
+class Review(Struct, frozen=True):
+    """An object is to be judged again as it is: what it is judged by has changed."""
+
+    type: ResourceType
+    key: ObjectKey
+
+
+class Elapsed(Struct, frozen=True):
+    """The time has come that states of objects have named."""
+
+
+Item = Observation | Listed | Progress | Removed | Review | Elapsed
 
 # A commit follows a tick by this many seconds, so that it takes in what all streams gave at it; when there are more
 # records than this it is made at once. What a batch holds fits into a processor's cache: with five times as many
@@ -59,6 +69,7 @@ GROUP_RECORDS = 200
 # The event loop gets its turn after so many observations.
 _TURN = 100
 _HIGH_WATER = 4 * 1024 * 1024
+_REVIEWED_BYTES = 2048
 _RETRY = Backoff(first=0.2, factor=2.0, cap=2.0, jitter=0.2)
 
 
@@ -79,9 +90,12 @@ class Inbox:
         while self._bytes > self._high_water:
             self._drained.clear()
             await self._drained.wait()
+        self.add(item)
+
+    def add(self, item: Item) -> None:
+        """Add an item, however much there is."""
         self._items.append(item)
-        if isinstance(item, Observation):
-            self._bytes += len(item.raw)
+        self._bytes += _weight(item)
         self._filled.set()
 
     async def filled(self) -> None:
@@ -105,11 +119,23 @@ class Inbox:
     def take(self, limit: int) -> list[Item]:
         """Take out at most so many items, oldest first."""
         items = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
-        self._bytes -= sum(len(item.raw) for item in items if isinstance(item, Observation))
+        self._bytes -= sum(map(_weight, items))
         self._drained.set()
         if not self._items and not self._closed:
             self._filled.clear()
         return items
+
+
+class Metrics(Protocol):
+    """What is shown of what was committed."""
+
+    def committed(self, batch: Batch) -> None:
+        """Take in a batch that is in the journal now."""
+
+
+def _weight(item: Item) -> int:
+    """Tell how much an item holds back who puts in more: by its bytes, or by those that it will have read."""
+    return len(item.raw) if isinstance(item, Observation) else _REVIEWED_BYTES if isinstance(item, Review) else 0
 
 
 class Ingest:
@@ -119,16 +145,24 @@ class Ingest:
         inbox: what the reflectors saw
         tracker: turns it into changes
         journal: keeps it
-        metrics: the change families, brought up to date after each commit
+        metrics: the families, brought up to date after each commit
         health: the exporter's own metrics
+        keepers: are told when their time has come
 
     """
 
     def __init__(
-        self, inbox: Inbox, tracker: Tracker, journal: Journal, metrics: ChangeMetrics, health: Health
+        self,
+        inbox: Inbox,
+        tracker: Tracker,
+        journal: Journal,
+        metrics: Metrics,
+        health: Health,
+        keepers: Keepers | None = None,
     ) -> None:
         self._inbox = inbox
         self._tracker = tracker
+        self._keepers = keepers or Keepers((), journal.states, health)
         self._journal = journal
         self._metrics = metrics
         self._health = health
@@ -168,7 +202,7 @@ class Ingest:
             raise
         except Exception as error:  # noqa: BLE001 - one object that brings out a bug must not cost the others
             self._health.objects_skipped.labels("internal_error").inc()
-            log.warning("internal error, an observation is lost", scope=str(item.scope), error=brief(error))
+            log.warning("internal error, an observation is lost", item=type(item).__name__, error=brief(error))
 
     async def _take_again(self, item: Item, batch: Batch) -> None:
         self._take_in(item, batch)
@@ -184,6 +218,11 @@ class Ingest:
             batch.checkpoints[item.scope] = Checkpoint(item.type.version, item.resource_version, complete=True)
         elif isinstance(item, Progress):
             batch.checkpoints[item.scope] = Checkpoint(item.type.version, item.resource_version, complete=True)
+        elif isinstance(item, Review):
+            self._tracker.review(item.type, item.key, now(), batch)
+        elif isinstance(item, Elapsed):
+            if self._keepers.time(time.time_ns(), GROUP_RECORDS, batch):
+                self._inbox.add(item)
         else:
             self._tracker.sweep(item.type, self._held(item.scope, batch), set(), now(), batch)
             batch.checkpoints[item.scope] = None
@@ -237,11 +276,7 @@ class Ingest:
         except (sqlite3.Error, JournalError) as error:
             await self._again(error, partial(self._write, batch))
         self._health.journal_commit.observe(time.perf_counter() - began)
-        self._metrics.count(batch.changes)
-        for (group, kind, namespace), grown in batch.counted.items():
-            self._metrics.objects(group, kind, namespace, grown)
-        for group, kind in batch.removed:
-            self._metrics.drop_type(group, kind)
+        self._metrics.committed(batch)
         self._health.objects_forgotten.inc(batch.forgotten)
         self._health.versions_coalesced.inc(batch.coalesced)
         self._health.objects_skipped.labels("unreadable").inc(batch.unreadable)

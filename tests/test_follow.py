@@ -12,6 +12,7 @@ from exporter.changes.redact import Redactor
 from exporter.changes.tracker import NO_SCHEMA, Tracker
 from exporter.changes.writer import WriterTable
 from exporter.follow import Follower
+from exporter.history import changes
 from exporter.ingest import Inbox, Ingest
 from exporter.journal.store import Journal
 from exporter.kube.client import Api
@@ -73,7 +74,7 @@ class Run:
 
     @property
     def told(self) -> list[str]:
-        return [f"{change.change} {change.resource_version}".rstrip() for _, change in self.journal.after(0, 100)]
+        return [f"{change.change} {change.resource_version}".rstrip() for change in changes(self.journal.after(0, 100))]
 
 
 @asynccontextmanager

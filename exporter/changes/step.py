@@ -29,9 +29,9 @@ class Step(Struct, frozen=True):
         uid: its identity
         observed: when it was seen
         change: what was told of it; None where nothing was (a baseline, a new look of the same version, one that left
-            the selection)
+            the selection, one that is looked at again)
         old: the version before, None where there was none or it is not at hand
-        new: the version now, None where the object is gone
+        new: the version now, None where the object is gone; without a `uid` there never was one
 
     """
 

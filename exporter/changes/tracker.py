@@ -20,6 +20,7 @@ from exporter.changes.pointer import matches
 from exporter.changes.reading import read_version
 from exporter.changes.redact import mask
 from exporter.changes.shallow import shallow
+from exporter.changes.step import Step
 from exporter.changes.version import Fields, Version, opaque, unpack
 from exporter.changes.writer import find_writer
 from exporter.model import UNRESOLVED, Change, Stored, Tombstone, change_id
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from exporter.changes.observation import Observation
     from exporter.changes.pointer import Pattern
     from exporter.changes.redact import Redactor
+    from exporter.changes.step import Follow
     from exporter.changes.writer import WriterTable
     from exporter.model import ChangeType, Event, FieldChange, ObjectKey, ResourceType, Writer
     from exporter.timestamps import Timestamp
@@ -65,6 +67,10 @@ class _Recent(Struct, frozen=True):
     untouched: bool
 
 
+def _nobody(_step: Step, _batch: Batch) -> None:
+    """Follow nothing."""
+
+
 class Tracker:
     """Turns observations into changes.
 
@@ -76,6 +82,7 @@ class Tracker:
         stored: looks up the last-seen version of an object
         buried: looks up the tombstone of an object
         schema: looks up what is known of a type's schema
+        follow: is told what became of each object, before that is in the batch: where it raises, nothing is
 
     """
 
@@ -89,6 +96,7 @@ class Tracker:
         buried: Callable[[ObjectKey], Tombstone | None],
         schema: Callable[[ResourceType], Schema] = lambda _: NO_SCHEMA,
         ignore: tuple[Pattern, ...] = (),
+        follow: Follow = _nobody,
         epoch: int = 0,
     ) -> None:
         self.epoch = epoch
@@ -99,6 +107,7 @@ class Tracker:
         self._buried = buried
         self._schema = schema
         self._ignore = ignore
+        self._follow = follow
         self._recent: dict[ObjectKey, _Recent] = {}
 
     def observe(self, seen: Observation, batch: Batch) -> None:
@@ -116,8 +125,9 @@ class Tracker:
         if seen.mode == "refresh":
             if old is not None and old.resource_version == seen.head.resource_version:
                 self._recent.pop(key, None)
-                state = self._read(seen, batch)[0].pack()
-                batch.objects[key] = Stored(old.uid, old.resource_version, state)
+                version, _ = self._read(seen, batch)
+                self._follow(Step(seen.type, key, old.uid, seen.observed, new=version), batch)
+                batch.objects[key] = Stored(old.uid, old.resource_version, version.pack())
         elif seen.event == "deleted":
             if old is not None:
                 self._delete(seen, key, old, batch, cut)
@@ -156,13 +166,18 @@ class Tracker:
             old = self._last(key, batch)
             if old is None or old.uid != uid:
                 continue
-            self._forget(key, batch)
-            batch.count(resource_type, key.namespace, -1)
+            told = None
             if not silent:
-                batch.tombstones[key] = Tombstone(uid, observed)
-                batch.changes.append(
-                    self._change(resource_type, key, uid, "deleted", "deleted", observed, UNRESOLVED, gap=True)
-                )
+                told = self._change(resource_type, key, uid, "deleted", "deleted", observed, UNRESOLVED, gap=True)
+            self._gone(Step(resource_type, key, uid, observed, told), batch)
+
+    def review(self, resource_type: ResourceType, key: ObjectKey, observed: Timestamp, batch: Batch) -> None:
+        """Tell who follows of an object as it is, or that it is not there: what it is judged by has changed."""
+        held = self._last(key, batch)
+        if held is None:
+            self._follow(Step(resource_type, key, "", observed), batch)
+        else:
+            self._follow(Step(resource_type, key, held.uid, observed, new=Version(unpack(held.state))), batch)
 
     # -- the four things that can happen ----------------------------------------------------------------------
 
@@ -170,6 +185,7 @@ class Tracker:
         version, untouched = self._read(seen, batch)
         stored = Stored(seen.head.uid, seen.head.resource_version, version.pack())
         if seen.mode == "baseline":
+            self._follow(Step(seen.type, key, seen.head.uid, seen.observed, new=version), batch)
             batch.objects[key] = stored
             batch.count(seen.type, key.namespace, 1)
             return
@@ -187,6 +203,7 @@ class Tracker:
             seen.type, key, seen.head.uid, "added", change, seen.observed, writer,
             meta=meta, happened=created, gap=seen.mode == "catch_up",
         )  # fmt: skip
+        self._follow(Step(seen.type, key, seen.head.uid, seen.observed, told, new=version), batch)
         batch.changes.append(told)
         batch.objects[key] = stored
         batch.count(seen.type, key.namespace, 1)
@@ -201,6 +218,7 @@ class Tracker:
         version, untouched = self._read(seen, batch, was if known else None)
         stored = Stored(seen.head.uid, seen.head.resource_version, version.pack())
         if seen.mode == "baseline":
+            self._follow(Step(seen.type, key, old.uid, seen.observed, old=was, new=version), batch)
             batch.objects[key] = stored
             return
         sections = take_apart(was, version)
@@ -219,6 +237,7 @@ class Tracker:
             meta=meta, happened=happened, fields=fields, truncated=truncated, heartbeat=heartbeat,
             gap=seen.mode == "catch_up",
         )  # fmt: skip
+        self._follow(Step(seen.type, key, old.uid, seen.observed, told, was, version), batch)
         if seen.mode == "catch_up":
             batch.coalesced += _swallowed(was.metadata, meta)
         batch.truncated += truncated
@@ -228,24 +247,30 @@ class Tracker:
 
     def _delete(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch, cut: Cut) -> None:
         if seen.mode == "left":
+            self._gone(Step(seen.type, key, old.uid, seen.observed), batch)
             batch.forgotten += 1
-        else:
-            meta = Version(cut(unpack(old.state))).metadata
-            told = self._change(seen.type, key, old.uid, "deleted", "deleted", seen.observed, UNRESOLVED, meta=meta)
-            batch.changes.append(msgspec.structs.replace(told, resource_version=seen.head.resource_version))
-            batch.tombstones[key] = Tombstone(old.uid, seen.observed)
-        self._forget(key, batch)
-        batch.count(seen.type, key.namespace, -1)
+            return
+        was = Version(cut(unpack(old.state)))
+        told = self._change(seen.type, key, old.uid, "deleted", "deleted", seen.observed, UNRESOLVED, meta=was.metadata)
+        told = msgspec.structs.replace(told, resource_version=seen.head.resource_version)
+        self._gone(Step(seen.type, key, old.uid, seen.observed, told, was), batch)
 
     def _delete_unseen(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch) -> None:
         """An object of another uid is in the place: the one that we know must have been deleted before."""
-        self._forget(key, batch)
-        batch.count(seen.type, key.namespace, -1)
+        told = None
         if seen.mode != "baseline":
-            batch.tombstones[key] = Tombstone(old.uid, seen.observed)
-            batch.changes.append(
-                self._change(seen.type, key, old.uid, "deleted", "deleted", seen.observed, UNRESOLVED, gap=True)
-            )
+            told = self._change(seen.type, key, old.uid, "deleted", "deleted", seen.observed, UNRESOLVED, gap=True)
+        self._gone(Step(seen.type, key, old.uid, seen.observed, told), batch)
+
+    def _gone(self, step: Step, batch: Batch) -> None:
+        """Let an object go, and tell so if there is a change to be told."""
+        self._follow(step, batch)
+        if step.change is not None:
+            batch.tombstones[step.key] = Tombstone(step.uid, step.observed)
+            batch.changes.append(step.change)
+        batch.objects[step.key] = None
+        self._recent.pop(step.key, None)
+        batch.count(step.type, step.key.namespace, -1)
 
     # -- parts ------------------------------------------------------------------------------------------------
 
@@ -261,11 +286,6 @@ class Tracker:
         if len(self._recent) >= _RECENT:
             del self._recent[next(iter(self._recent))]
         self._recent[key] = recent
-
-    def _forget(self, key: ObjectKey, batch: Batch) -> None:
-        """Let an object go."""
-        batch.objects[key] = None
-        self._recent.pop(key, None)
 
     def _is_buried(self, key: ObjectKey, uid: str, batch: Batch) -> bool:
         stone = batch.tombstones.get(key) or self._buried(key)

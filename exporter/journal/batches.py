@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exporter.model import encode
+from exporter.records import encode_record, kind_of
 
 
 if TYPE_CHECKING:
@@ -37,6 +38,24 @@ def write(connection: sqlite3.Connection, types: Types, batch: Batch) -> None:
     execute_many(
         "INSERT INTO changes (observed, line) VALUES (?, ?)",
         ((change.observed, encode(change)) for change in batch.changes),
+    )
+    execute_many(
+        "INSERT INTO changes (observed, record, line) VALUES (?, ?, ?)",
+        ((record.observed, kind_of(record), encode_record(record)) for record in batch.records),
+    )
+    execute_many(
+        "INSERT INTO states (keeper, type, namespace, name, due, shown, tally, line) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (type, namespace, name, keeper) DO UPDATE SET "
+        "due = excluded.due, shown = excluded.shown, tally = excluded.tally, line = excluded.line",
+        (
+            (keeper, *place(key), state.due, state.shown, state.tally, state.line)
+            for (keeper, key), state in batch.states.items()
+            if state is not None
+        ),
+    )
+    execute_many(
+        "DELETE FROM states WHERE keeper = ? AND type = ? AND namespace = ? AND name = ?",
+        ((keeper, *place(key)) for (keeper, key), state in batch.states.items() if state is None),
     )
     execute_many(
         "INSERT INTO objects (type, namespace, name, uid, resource_version, state) VALUES (?, ?, ?, ?, ?, ?) "

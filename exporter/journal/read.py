@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from exporter.errors import JournalError
 from exporter.journal.damage import damage
-from exporter.journal.schema import STEPS
-from exporter.model import decode
+from exporter.journal.schema import STEPS, WITH_RECORDS
+from exporter.records import decode_record
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from exporter.model import Change
+    from exporter.records import Record
     from exporter.timestamps import Timestamp
 
 
@@ -27,7 +27,7 @@ _CHUNK = 500
 
 
 class Reader:
-    """The changes of a journal, in the order of its own sequence.
+    """The changes of a journal, and the records among them, in the order of its own sequence.
 
     Args:
         connection: an open connection; `close` closes it
@@ -39,34 +39,37 @@ class Reader:
         self._connection = connection
         self._path = path
         self._inode = path.stat().st_ino if path else 0
+        (steps,) = connection.execute("PRAGMA user_version").fetchone()
+        self._record = "record" if steps >= WITH_RECORDS else "NULL"  # a file that no exporter has brought up to date
 
     def head(self) -> int:
-        """Give the sequence number of the newest change ever written, 0 before the first."""
+        """Give the sequence number of the newest change or record ever written, 0 before the first."""
         row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'changes'").fetchone()
         return row[0] if row else 0
 
-    def after(self, seq: int, limit: int) -> list[tuple[int, Change]]:
-        """Give at most `limit` changes that follow `seq`, each with its number.
+    def after(self, seq: int, limit: int) -> list[tuple[int, Record]]:
+        """Give at most `limit` changes and records that follow `seq`, each with its number.
 
         Raises:
             JournalError: there are none, and the file is not where it was: there will never be any
 
         """
         rows = self._connection.execute(
-            "SELECT seq, line FROM changes WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
+            f"SELECT seq, {self._record}, line FROM changes WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608 - constants
+            (seq, limit),
         ).fetchall()
         if not rows and self._path is not None:
             self._check_place(self._path)
-        return [(number, decode(line)) for number, line in rows]
+        return [(number, decode_record(kind, line)) for number, kind, line in rows]
 
-    def scan(self, since: Timestamp | None = None) -> Iterator[tuple[int, Change]]:
-        """Go through all changes observed at or after `since`, oldest first, in short reads."""
+    def scan(self, since: Timestamp | None = None) -> Iterator[tuple[int, Record]]:
+        """Go through everything observed at or after `since`, oldest first, in short reads."""
         seq = 0
         if since is not None:
             (first,) = self._connection.execute("SELECT min(seq) FROM changes WHERE observed >= ?", (since,)).fetchone()
             seq = self.head() if first is None else first - 1
         while rows := self.after(seq, _CHUNK):
-            yield from ((number, change) for number, change in rows if since is None or change.observed >= since)
+            yield from ((number, record) for number, record in rows if since is None or record.observed >= since)
             seq = rows[-1][0]
 
     def close(self) -> None:

@@ -84,7 +84,29 @@ STEPS = (
     """
     INSERT INTO meta SELECT 'counted', CAST(coalesce(max(seq), 0) AS TEXT) FROM sqlite_sequence WHERE name = 'changes';
     """,
+    # 4: what is concluded from the changes stands among them, and what is kept for the next conclusion beside them.
+    """
+    ALTER TABLE changes ADD COLUMN record TEXT;  -- what kind of record; NULL is a change
+    CREATE TABLE states (
+        id INTEGER PRIMARY KEY,
+        keeper TEXT NOT NULL,
+        type INTEGER NOT NULL REFERENCES types (id),
+        namespace TEXT NOT NULL,
+        name TEXT NOT NULL,
+        due INTEGER,
+        shown INTEGER NOT NULL,
+        tally TEXT NOT NULL,
+        line BLOB NOT NULL,
+        UNIQUE (type, namespace, name, keeper)
+    ) STRICT;
+    CREATE INDEX states_due ON states (due) WHERE due IS NOT NULL;
+    CREATE INDEX states_shown ON states (keeper) WHERE shown;
+    """,
 )
+
+
+# The step that put records among the changes.
+WITH_RECORDS = 4
 
 
 def migrate(connection: sqlite3.Connection, place: str) -> None:

@@ -26,6 +26,7 @@ from exporter.journal.damage import remedy
 from exporter.journal.limits import limits
 from exporter.journal.read import FILE_NAME, Reader
 from exporter.journal.schema import migrate
+from exporter.journal.states import States
 from exporter.model import Checkpoint, ObjectKey, ResourceType, Scope, Stored, Tombstone
 from exporter.timestamps import now, to_nanoseconds
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exporter.batch import Batch, Series
-    from exporter.model import Change
+    from exporter.records import Record
 
 
 MEMORY = ":memory:"
@@ -52,6 +53,7 @@ class Journal:
     Attributes:
         id: the journal's own identity, made when the file was
         path: the file, None for a journal in memory
+        states: what is kept of single objects
         care: looks after the files
         limits: what they may take
         reset: set if the journal that was there could not be used
@@ -78,6 +80,7 @@ class Journal:
         self.limits = limits(size)
         self.reset = reset
         self.reader = Reader(connection)
+        self.states = States(connection, self._types)
         self.id = self._meta_default("id", str(uuid.uuid4()))
         self.care = Care(connection, path, self.limits)
         newest = connection.execute("SELECT observed FROM changes ORDER BY seq DESC LIMIT 1").fetchone()
@@ -272,9 +275,11 @@ class Journal:
         """
         with self._transaction():
             number, namespace, selectors = self._stream(scope)
-            dropped = self._connection.execute(
-                "DELETE FROM objects WHERE type = ? AND (? = '' OR namespace = ?)", (number, namespace, namespace)
-            ).rowcount
+            for table in ("states", "objects"):
+                dropped = self._connection.execute(
+                    f"DELETE FROM {table} WHERE type = ? AND (? = '' OR namespace = ?)",  # noqa: S608 - constants
+                    (number, namespace, namespace),
+                ).rowcount
             self._connection.execute(
                 "DELETE FROM checkpoints WHERE type = ? AND namespace = ? AND selectors = ?",
                 (number, namespace, selectors),
@@ -325,8 +330,8 @@ class Journal:
         return self.reader.head()
 
     @noticed
-    def after(self, seq: int, limit: int) -> list[tuple[int, Change]]:
-        """Give at most `limit` changes that follow `seq`."""
+    def after(self, seq: int, limit: int) -> list[tuple[int, Record]]:
+        """Give at most `limit` changes and records that follow `seq`."""
         return self.reader.after(seq, limit)
 
     async def wait(self, seq: int) -> None:

@@ -22,6 +22,7 @@ from exporter.timestamps import to_nanoseconds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from exporter.batch import Batch
     from exporter.model import Change
     from exporter.timestamps import Timestamp
 
@@ -172,6 +173,14 @@ class ChangeMetrics:
             if family is not None and len(series) == 1 + len(family.labels) and math.isfinite(value):
                 self._line(tuple(map(label_value, series))).set(float(value))
         self._pages.clear()
+
+    def committed(self, batch: Batch) -> None:
+        """Take in a batch that is in the journal now."""
+        self.count(batch.changes)
+        for (group, kind, namespace), grown in batch.counted.items():
+            self.objects(group, kind, namespace, grown)
+        for group, kind in batch.removed:
+            self.drop_type(group, kind)
 
     def count(self, changes: Iterable[Change]) -> None:
         """Count changes; call it after their commit."""

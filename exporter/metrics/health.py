@@ -101,5 +101,8 @@ class Health:
             "delivery_dropped", "Changes that will never be delivered, by reason.", "consumer", "reason"
         )
 
+        self.evaluation_errors = counter(
+            "evaluation_errors", "Conclusions from a change that were lost by a bug; the change itself was not.", "keeper"
+        )
         self.redactions = counter("redactions", "Values replaced before anything was stored.")
         self.fields_truncated = counter("fields_truncated", "Changes whose fields were cut to the limits.")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from exporter.model import Change
+
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exporter.model import Change
     from exporter.otlp.encode import Encoder
     from exporter.otlp.settings import Settings
+    from exporter.records import Record
     from exporter.verdicts import Verdict
 
 
@@ -49,12 +51,13 @@ class OtlpLogs:
         self._encoder = encoder
         self._sender = sender
 
-    def matters(self, change: Change) -> bool:
+    def matters(self, record: Record) -> bool:
         """Leave out heartbeats and versions without a difference."""
-        return change.matters
+        return isinstance(record, Change) and record.matters
 
-    async def send(self, changes: Sequence[Change]) -> Verdict:
+    async def send(self, records: Sequence[Record]) -> Verdict:
         """Encode and send a batch, once."""
+        changes = [record for record in records if isinstance(record, Change)]
         return await self._sender.send(self._encoder.request(changes), len(changes))
 
     async def close(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from exporter.model import Change
 from exporter.sandbox.script import DAY, MORNING
 from exporter.tables import COLOURS, cut, visible, what, who
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from exporter.journal.read import Reader
-    from exporter.model import Change, WriterClass
+    from exporter.model import WriterClass
     from exporter.sandbox.screen import Part, Screen
 
 _POLL_SECONDS = 0.1
@@ -67,6 +68,8 @@ class Window:
         while rows := self._reader.after(self._seen, _CHUNK):
             self._seen = rows[-1][0]
             for _, change in rows:
+                if not isinstance(change, Change):
+                    continue
                 self.changes.append(change)
                 if change.heartbeat:
                     self._beats += 1

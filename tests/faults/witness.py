@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from exporter.changes.version import unpack
-from exporter.model import ObjectKey
+from exporter.model import Change, ObjectKey
 from tests.faults.model import TYPES, Version
 
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from exporter.batch import Batch
     from exporter.journal.store import Journal
-    from exporter.model import Change, Checkpoint, FieldChange, Scope
+    from exporter.model import Checkpoint, FieldChange, Scope
     from tests.faults.model import Server
 
 # What the server sets for itself, and nobody is told of.
@@ -96,7 +96,8 @@ class Witness:
         complete = {scope for scope, mark in before.items() if mark is not None and mark.complete}
         for seq, change in journal.after(self._seq, 1 << 30):
             self._seq = seq
-            self._tell(change, complete)
+            if isinstance(change, Change):
+                self._tell(change, complete)
         for key in batch.objects:
             self._hold(key, journal, complete)
         self.removed.update(batch.removed)

@@ -22,6 +22,7 @@ import pytest
 import yaml
 
 from exporter.errors import ClusterError
+from exporter.history import changes
 from exporter.journal.read import open_reader
 from exporter.model import Change, decode
 from exporter.sandbox.closing import by_writer, came_back
@@ -174,7 +175,7 @@ async def _end(hands: Hands, kind: ResourceType) -> None:
 
 def _ended(data_dir: Path) -> bool:
     with closing(open_reader(data_dir)) as reader:
-        return sum(change.name == THE_END for _, change in reader.scan()) == len(TYPES)
+        return sum(change.name == THE_END for change in changes(reader.scan())) == len(TYPES)
 
 
 def _cli(*arguments: object) -> str:

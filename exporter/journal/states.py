@@ -1,0 +1,74 @@
+"""What keepers keep of single objects, read from the journal; it is written with the changes, by the one commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exporter.model import ObjectKey
+from exporter.records import State
+
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Mapping
+
+
+class States:
+    """The states of a journal.
+
+    Args:
+        connection: of the journal
+        types: number of each (group, plural)
+
+    """
+
+    def __init__(self, connection: sqlite3.Connection, types: Mapping[tuple[str, str], int]) -> None:
+        self._connection = connection
+        self._types = types
+
+    def state(self, keeper: str, key: ObjectKey) -> State | None:
+        """Give what a keeper keeps of an object, None if it keeps nothing."""
+        row = self._connection.execute(
+            "SELECT line, tally, due, shown FROM states WHERE type = ? AND namespace = ? AND name = ? AND keeper = ?",
+            (self._types[key.group, key.resource], key.namespace, key.name, keeper),
+        ).fetchone()
+        return State(row[0], row[1], row[2], bool(row[3])) if row else None
+
+    def due(self, at: int, limit: int) -> list[tuple[str, ObjectKey]]:
+        """Give at most so many (keeper, object) whose time has come, the longest overdue first.
+
+        Args:
+            at: nanoseconds since the Unix epoch
+            limit: how many
+
+        """
+        rows = self._connection.execute(
+            "SELECT keeper, grp, resource, namespace, name FROM states JOIN types ON types.id = type "
+            "WHERE due <= ? ORDER BY due LIMIT ?",
+            (at, limit),
+        )
+        return [(keeper, ObjectKey(*place)) for keeper, *place in rows]
+
+    def next_due(self) -> int | None:
+        """Tell when the next time comes, nanoseconds since the Unix epoch; None for never."""
+        (due,) = self._connection.execute("SELECT min(due) FROM states WHERE due IS NOT NULL").fetchone()
+        return None if due is None else int(due)
+
+    def shown(self, keeper: str) -> Iterator[tuple[ObjectKey, str, State]]:
+        """Go through the objects that a keeper wants shown by themselves: key, kind, state."""
+        rows = self._connection.execute(
+            "SELECT grp, resource, namespace, name, kind, line, tally, due FROM states JOIN types ON types.id = type "
+            "WHERE keeper = ? AND shown",
+            (keeper,),
+        )
+        for group, resource, namespace, name, kind, line, tally, due in rows:
+            yield ObjectKey(group, resource, namespace, name), kind, State(line, tally, due, shown=True)
+
+    def tallies(self, keeper: str) -> dict[tuple[str, str, str, str], int]:
+        """Count the objects that a keeper keeps something of, by (group, kind, namespace, tally)."""
+        rows = self._connection.execute(
+            "SELECT grp, kind, namespace, tally, count(*) FROM states JOIN types ON types.id = type "
+            "WHERE keeper = ? GROUP BY 1, 2, 3, 4",
+            (keeper,),
+        )
+        return {(group, kind, namespace, tally): count for group, kind, namespace, tally, count in rows}

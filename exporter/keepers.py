@@ -1,0 +1,167 @@
+"""Who follows the changes and keeps a state of their own for each object: told of each step, and of the time.
+
+What a keeper concludes goes into the batch of the step that it follows from, so that both are committed or neither.
+A bug that one object brings out in a keeper must never cost the change itself, nor the others: it is counted.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+from msgspec.structs import replace
+
+from exporter.errors import JournalError, brief
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from exporter.batch import Batch
+    from exporter.changes.step import Step
+    from exporter.metrics.health import Health
+    from exporter.model import ObjectKey
+    from exporter.records import Record, State
+
+
+log = structlog.get_logger()
+
+
+class States(Protocol):
+    """What is needed of the journal; see `exporter.journal.store.Journal`."""
+
+    def state(self, keeper: str, key: ObjectKey) -> State | None:
+        """Give what a keeper keeps of an object."""
+
+    def due(self, at: int, limit: int) -> list[tuple[str, ObjectKey]]:
+        """Give the (keeper, object) whose time has come."""
+
+
+class Book:
+    """What one keeper sees of the states, and what it writes for one step.
+
+    Args:
+        keeper: its name
+        states: those that are committed
+        batch: those that will be
+
+    """
+
+    def __init__(self, keeper: str, states: States, batch: Batch) -> None:
+        self._keeper = keeper
+        self._states = states
+        self._batch = batch
+        self._kept: dict[ObjectKey, State | None] = {}
+        self._told: list[Record] = []
+
+    def get(self, key: ObjectKey) -> State | None:
+        """Give what is kept of an object, as the steps before left it."""
+        if key in self._kept:
+            return self._kept[key]
+        place = (self._keeper, key)
+        return self._batch.states[place] if place in self._batch.states else self._states.state(*place)
+
+    def keep(self, key: ObjectKey, state: State | None) -> None:
+        """Keep something of an object, or nothing any more."""
+        self._kept[key] = state
+
+    def tell(self, record: Record) -> None:
+        """Tell what was concluded."""
+        self._told.append(record)
+
+    def close(self) -> None:
+        """Hand all of it to the batch."""
+        for key, state in self._kept.items():
+            self._batch.states[self._keeper, key] = state
+        self._batch.records += self._told
+
+
+class Keeper(Protocol):
+    """Follows the changes; see `Keepers`."""
+
+    @property
+    def name(self) -> str:
+        """Its identity: to it its states belong."""
+
+    def step(self, step: Step, book: Book) -> None:
+        """Take in what became of an object."""
+
+    def time(self, key: ObjectKey, at: int, book: Book) -> None:
+        """Take in that the time has come that the state of an object named.
+
+        Args:
+            key: the object
+            at: nanoseconds since the Unix epoch
+            book: to look up the state, and to write
+
+        """
+
+
+class Keepers:
+    """Tells each keeper what happens.
+
+    Args:
+        keepers: who is told, in this order
+        states: what is committed
+        health: counts their errors
+
+    """
+
+    def __init__(self, keepers: Sequence[Keeper], states: States, health: Health) -> None:
+        self._keepers = {keeper.name: keeper for keeper in keepers}
+        self._states = states
+        self._health = health
+
+    def step(self, step: Step, batch: Batch) -> None:
+        """Tell all of a step; either everything that follows from it is in the batch then, or nothing.
+
+        Raises:
+            sqlite3.Error, JournalError: the journal cannot be read for now
+
+        """
+        books = []
+        for name, keeper in self._keepers.items():
+            book = Book(name, self._states, batch)
+            if self._safely(name, lambda keeper=keeper, book=book: keeper.step(step, book)):  # type: ignore[misc]
+                books.append(book)
+        for book in books:
+            book.close()
+
+    def time(self, at: int, limit: int, batch: Batch) -> bool:
+        """Tell whose time has come; give whether there may be more.
+
+        Args:
+            at: nanoseconds since the Unix epoch
+            limit: how many at most
+            batch: takes what follows
+
+        Raises:
+            sqlite3.Error, JournalError: the journal cannot be read for now
+
+        """
+        places = self._states.due(at, limit)
+        for name, key in places:
+            keeper = self._keepers.get(name)
+            if (name, key) in batch.states:
+                continue  # something has happened meanwhile, and named another time
+            book = Book(name, self._states, batch)
+            if keeper is None:
+                book.keep(key, None)  # of a keeper that is switched off
+            elif not self._safely(name, lambda keeper=keeper, key=key, book=book: keeper.time(key, at, book)):  # type: ignore[misc]
+                book = Book(name, self._states, batch)
+                state = book.get(key)  # without a time: else it would come again at once, and for ever
+                book.keep(key, None if state is None else replace(state, due=None))
+            book.close()
+        return len(places) == limit
+
+    def _safely(self, name: str, work: Callable[[], None]) -> bool:
+        try:
+            work()
+        except (sqlite3.Error, JournalError):
+            raise
+        except Exception as error:  # noqa: BLE001 - see the first lines
+            self._health.evaluation_errors.labels(name).inc()
+            log.warning("internal error, a conclusion is lost", keeper=name, error=brief(error))
+            return False
+        return True
