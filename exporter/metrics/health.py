@@ -102,7 +102,7 @@ class Health:
         )
 
         self.evaluation_errors = counter(
-            "evaluation_errors", "Conclusions from a change that were lost by a bug; the change itself was not.", "keeper"
+            "evaluation_errors", "Conclusions that were lost by a bug; the changes themselves were not.", "keeper"
         )
         self.redactions = counter("redactions", "Values replaced before anything was stored.")
         self.fields_truncated = counter("fields_truncated", "Changes whose fields were cut to the limits.")
