@@ -84,7 +84,7 @@ class Diff:
                 self.compare(UNSET, item, f"{path}/{escape(key)}", (*place, key))
 
     def _compare_lists(self, old: list[Any], new: list[Any], path: str, place: Pattern) -> None:
-        key_of = self._key(old, new, place)
+        key_of = find_key(old, new, self._list_keys.get(place))
         if key_of is None:
             self._compare_by_position(old, new, path, place)
             return
@@ -119,41 +119,51 @@ class Diff:
         for index in range(common, len(new) - tail):
             self._tell(f"{path}/{index}", UNSET, new[index])
 
-    def _key(self, old: list[Any], new: list[Any], place: Pattern) -> Callable[[Any], tuple[Any, ...]] | None:
-        """Find what tells the entries of a list apart, None if nothing does."""
-        if not all(isinstance(item, dict) for items in (old, new) for item in items):
-            return None
-        declared = self._list_keys.get(place)
-        for names in (declared,) if declared else ((name,) for name in _USUAL_KEYS):
-
-            def key_of(item: dict[str, Any], names: tuple[str, ...] = names) -> tuple[Any, ...]:
-                return tuple(item.get(name) for name in names)
-
-            # A declared key may be left out of an entry (the schema then has a default); a guessed one may not.
-            scalar = (*_SCALARS, type(None)) if declared else _SCALARS
-            keys = [[key_of(item) for item in items] for items in (old, new)]
-            if all(isinstance(part, scalar) for side in keys for key in side for part in key) and all(
-                len(set(side)) == len(side) for side in keys
-            ):
-                return key_of
-        return None
-
     def _tell(self, path: str, old: Any, new: Any) -> None:  # noqa: ANN401 - any JSON
         if len(self.fields) >= MAX_FIELDS:
             self.truncated = True
             return
         op: Op = "add" if old is UNSET else "remove" if new is UNSET else "replace"
-        self.fields.append(FieldChange(mask(path), op, self._shown(old), self._shown(new)))
+        (old, cut), (new, cut_too) = show(old), show(new)
+        self.truncated = self.truncated or cut or cut_too
+        self.fields.append(FieldChange(mask(path), op, old, new))
 
-    def _shown(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
-        if value is UNSET or isinstance(value, (bool, int, float, type(None))):
-            return value
-        value = mask(value)
-        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        if len(text) <= MAX_VALUE:
-            return value
-        self.truncated = True
-        return text[:MAX_VALUE] + "…"
+
+def show(value: Any) -> tuple[Any, bool]:  # noqa: ANN401 - any JSON
+    """Mask a value and cut what is long, to be shown; tell whether it was cut."""
+    if value is UNSET or isinstance(value, (bool, int, float, type(None))):
+        return value, False
+    value = mask(value)
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return (value, False) if len(text) <= MAX_VALUE else (text[:MAX_VALUE] + "…", True)
+
+
+def find_key(
+    old: list[Any], new: list[Any], declared: tuple[str, ...] | None
+) -> Callable[[Any], tuple[Any, ...]] | None:
+    """Find what tells the entries of two lists apart, None if nothing does.
+
+    Args:
+        old: one of the lists
+        new: the other
+        declared: names of the fields that do, by the schema; None where it says nothing
+
+    """
+    if not all(isinstance(item, dict) for items in (old, new) for item in items):
+        return None
+    for names in (declared,) if declared else ((name,) for name in _USUAL_KEYS):
+
+        def key_of(item: dict[str, Any], names: tuple[str, ...] = names) -> tuple[Any, ...]:
+            return tuple(item.get(name) for name in names)
+
+        # A declared key may be left out of an entry (the schema then has a default); a guessed one may not.
+        scalar = (*_SCALARS, type(None)) if declared else _SCALARS
+        keys = [[key_of(item) for item in items] for items in (old, new)]
+        if all(isinstance(part, scalar) for side in keys for key in side for part in key) and all(
+            len(set(side)) == len(side) for side in keys
+        ):
+            return key_of
+    return None
 
 
 def _are(kind: type, old: object, new: object) -> bool:

@@ -8,7 +8,7 @@ comes with the observations.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -50,10 +50,26 @@ _NOTHING = Fields(b"{}")
 
 
 class Schema(Struct, frozen=True):
-    """What a CRD's schema tells the tracker: keys of list-maps, and fields that are passwords, by place."""
+    """What a CRD's schema tells, by place; in a place `*` stands for any index or free key.
+
+    Args:
+        list_keys: keys of list-maps
+        passwords: fields that are passwords
+        sets: lists that are sets
+        defaults: what the server fills in
+        quantities: fields that hold a quantity of Kubernetes
+        durations: fields that hold a duration of Go
+        known: there is such a schema; without one nothing can be said from what it lacks
+
+    """
 
     list_keys: dict[tuple[str, ...], tuple[str, ...]] = {}
     passwords: tuple[tuple[str, ...], ...] = ()
+    sets: frozenset[tuple[str, ...]] = frozenset()
+    defaults: dict[tuple[str, ...], Any] = {}
+    quantities: frozenset[tuple[str, ...]] = frozenset()
+    durations: frozenset[tuple[str, ...]] = frozenset()
+    known: bool = False
 
 
 NO_SCHEMA = Schema()

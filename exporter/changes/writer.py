@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import UNSET
 
 from exporter.changes.pointer import split
@@ -178,28 +179,77 @@ def _key(entry: Entry) -> _EntryKey:
     )
 
 
-def owns(entry: Entry, path: str, *, leaf: bool = False) -> bool:
+def owns(entry: Entry, path: str, live: Any = UNSET, *, leaf: bool = False) -> bool:  # noqa: ANN401 - any JSON
     """Tell whether an entry owns a field, or the whole of something the field is in; with `leaf` only the former.
 
-    An index in the path cannot be looked up in `k:{…}` and `v:…` keys without the list: any entry of it will do.
+    An index in the path is looked up in `k:{…}` and `v:…` keys by the item that the object has there. Without the
+    object any item that the entry owns will do.
+
+    Args:
+        entry: of managedFields
+        path: JSON Pointer
+        live: the object that the path points into, UNSET where it is not at hand
+        leaf: what the field is in does not count
+
     """
     node: Any = entry.get("fieldsV1") or {}
     segments = split(path)
     for depth, segment in enumerate(segments, start=1):
         if not isinstance(node, dict):
             return False
+        live, around = _inside(live, segment), live
         below = node.get(f"f:{segment}", UNSET)
-        if below is UNSET and segment.isdigit():
-            items = [item for key, item in node.items() if key[:2] in ("k:", "v:", "i:")]
+        if below is UNSET and segment.isdigit() and not isinstance(around, dict):
+            items = [key for key in node if key[:2] in ("k:", "v:", "i:")]
             if not items:
                 return not leaf  # an atomic list is owned as a whole
-            merged: Entry = {}
-            for item in items:
-                merged.update(item)
-            below = merged
+            if around is not UNSET:
+                items = [key for key in items if is_item(key, live, int(segment))]
+            if items:
+                below = {}
+                for key in items:
+                    below.update(node[key] or {})
         if below is UNSET:
             return False
         if below == {}:
             return not leaf or depth == len(segments)  # owned as a whole, whatever is inside
         node = below
     return True
+
+
+def is_item(key: str, item: Any, index: int) -> bool:  # noqa: ANN401 - any JSON
+    """Tell whether a key of managedFields (`k:{…}`, `v:…`, `i:…`) stands for an item of a list.
+
+    A part of a key that an item lacks says nothing: a manifest may leave out what the server fills in.
+    """
+    value = _parsed(key)
+    if key[:2] == "k:":
+        if not isinstance(value, dict) or not isinstance(item, dict):
+            return False
+        shared = [name for name in value if name in item]
+        return bool(shared) and all(item[name] == value[name] for name in shared)
+    if key[:2] == "v:":
+        return item is not UNSET and bool(item == value)
+    return bool(value == index)
+
+
+def item_keys(key: str) -> tuple[str, ...]:
+    """Name the fields that tell the items of a list apart, from a `k:{…}` key."""
+    value = _parsed(key)
+    return tuple(value) if isinstance(value, dict) else ()
+
+
+@lru_cache(maxsize=4096)
+def _parsed(key: str) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        return msgspec.json.decode(key[2:])
+    except msgspec.DecodeError:
+        return UNSET  # its value was a secret, and was taken out
+
+
+def _inside(live: Any, segment: str) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(live, dict):
+        return live.get(segment, UNSET)
+    if isinstance(live, list) and segment.isdigit() and int(segment) < len(live):
+        return live[int(segment)]
+    return UNSET

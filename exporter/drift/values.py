@@ -42,7 +42,7 @@ class Declared(Struct, frozen=True, kw_only=True):
         object: the declared fields, secrets replaced as in the live object; None where only a verdict is known
         problem: why there is no telling (then the state is `unknown`): another version, too large, not readable
         moved: somebody other than the declarer has moved the baseline itself
-        in_sync: another tool's own verdict, where that is all there is
+        at: when its manifest was loaded; empty where the declarer's own writes tell
 
     """
 
@@ -51,29 +51,40 @@ class Declared(Struct, frozen=True, kw_only=True):
     object: dict[str, Any] | None = None
     problem: str = ""
     moved: bool = False
+    at: Timestamp | str = ""
+
+
+class ToolVerdict(Struct, frozen=True):
+    """What another tool says of an object that it declares.
+
+    Args:
+        tool: its name, as that of a declarer
+        in_sync: None where it does not say
+        suspended: why it lets the object be for now; empty where it does not
+
+    """
+
+    tool: str
     in_sync: bool | None = None
+    suspended: str = ""
 
 
 class Memory(Struct, frozen=True, omit_defaults=True, array_like=True):
     """What the next evaluation of the object has to know of this one. Kept in the journal, so it is small.
 
     Args:
-        declarer: the field manager that declares the object
-        wrote: digest of that manager's entry when it was last seen
-        paths: digest of the set of paths that it owned then
-        projected: the values at those paths then, packed JSON; empty where another baseline serves
+        declarer: who declares the object, by name
+        wrote: when the declarer last wrote, by its entry in managedFields
+        projected: the values of the fields that it owns or lost to others, packed; empty where another baseline serves
         applied: digest of the last-applied annotation that was believed
-        applied_by: the manager that wrote it
-        baseline: the declared object as it was before somebody else moved it, packed JSON
+        baseline: what that annotation, or the approved object, held, packed
 
     """
 
     declarer: str = ""
     wrote: str = ""
-    paths: str = ""
     projected: bytes = b""
     applied: str = ""
-    applied_by: str = ""
     baseline: bytes = b""
 
 
@@ -86,13 +97,15 @@ class Evaluation(Struct, frozen=True, omit_defaults=True, kw_only=True):
         confidence: in it
         findings: declared fields that are not as declared, and no rule covers
         ignored: those that a rule covers; `rule` says which
-        additions: fields that a person owns and nobody declared
+        additions: fields that a person owns and nobody declared, and no rule covers
         flags: baseline_moved, missing, orphan
         unknown: why there is no telling; empty where there is
         suspended: what tells the declarer to pause, or silences the object; empty where nothing does
         suspended_until: when that ends by itself, if it does
         declared_at: when the declarer last wrote or its manifest was loaded; what is younger than the time to settle
             is a rollout, not drift
+        problems: what is wrong with what people wrote on the object for us; a sentence each
+        left_out: so many more findings and additions than are told here
 
     """
 
@@ -107,3 +120,5 @@ class Evaluation(Struct, frozen=True, omit_defaults=True, kw_only=True):
     suspended: str = ""
     suspended_until: Timestamp | str = ""
     declared_at: Timestamp | str = ""
+    problems: tuple[str, ...] = ()
+    left_out: int = 0

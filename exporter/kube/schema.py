@@ -6,7 +6,8 @@ Pure reading of JSON; a schema that is odd in some place is read as far as it go
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +16,12 @@ from exporter.changes.tracker import Schema
 from exporter.model import ResourceType
 
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TYPE = "x-kubernetes-list-type"
+_GO_UNITS = re.compile(r"\((?:h\|m\|s\|ms|ms\|s\|m\|h)\)")
+_KEYS = "x-kubernetes-list-map-keys"
 # A schema nested deeper than this is cut: no list that anybody aligns lies there.
 _DEPTH = 40
 
@@ -50,7 +57,7 @@ def read_definition(crd: dict[str, Any]) -> Definition | None:
         return None
     chosen = next((version for version in served if version.get("storage")), served[0])
     tree = (chosen.get("schema") or {}).get("openAPIV3Schema") or {}
-    schema = Schema(dict(_list_keys(tree, ())), tuple(_passwords(tree, ())))
+    schema = read_schema(tree)
     conversion = msgspec.json.decode(msgspec.json.encode(spec.get("conversion") or {}))
     (conversion.get("webhook") or {}).get("clientConfig", {}).pop("caBundle", None)
     names = spec["names"]
@@ -69,29 +76,37 @@ def read_definition(crd: dict[str, Any]) -> Definition | None:
     )
 
 
-def _children(node: dict[str, Any], place: tuple[str, ...]) -> list[tuple[dict[str, Any], tuple[str, ...]]]:
-    """Give the schemas below a schema, each with its place."""
+def read_schema(tree: dict[str, Any]) -> Schema:
+    """Read an `openAPIV3Schema`."""
+    nodes = list(_nodes(tree, ()))
+    return Schema(
+        list_keys={place: tuple(node[_KEYS]) for node, place in nodes if node.get(_TYPE) == "map" and node.get(_KEYS)},
+        passwords=tuple(place for node, place in nodes if node.get("format") == "password"),
+        sets=frozenset(place for node, place in nodes if node.get(_TYPE) == "set"),
+        defaults={place: node["default"] for node, place in nodes if "default" in node},
+        quantities=frozenset(place for node, place in nodes if _is_quantity(node)),
+        durations=frozenset(place for node, place in nodes if _is_duration(node)),
+        known=True,
+    )
+
+
+def _nodes(node: dict[str, Any], place: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
+    """Go through a schema and all that are below it, each with its place."""
+    yield node, place
     if len(place) > _DEPTH:
-        return []
+        return
     below = [(child, (*place, name)) for name, child in (node.get("properties") or {}).items()]
-    below += [
-        (node[key], (*place, "*")) for key in ("items", "additionalProperties") if isinstance(node.get(key), dict)
-    ]
-    return [(child, where) for child, where in below if isinstance(child, dict)]
+    below += [(node[key], (*place, "*")) for key in ("items", "additionalProperties") if key in node]
+    for child, where in below:
+        if isinstance(child, dict):
+            yield from _nodes(child, where)
 
 
-def _list_keys(node: dict[str, Any], place: tuple[str, ...]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    found = []
-    keys = node.get("x-kubernetes-list-map-keys")
-    if keys and node.get("x-kubernetes-list-type") == "map":
-        found.append((place, tuple(keys)))
-    for child, where in _children(node, place):
-        found += _list_keys(child, where)
-    return found
+def _is_quantity(node: dict[str, Any]) -> bool:
+    """Tell whether a field is a `resource.Quantity`: generators of CRDs write it as a pattern with its suffixes."""
+    return "KMGTPE" in str(node.get("pattern", "")) or node.get("format") == "quantity"
 
 
-def _passwords(node: dict[str, Any], place: tuple[str, ...]) -> list[tuple[str, ...]]:
-    found = [place] if node.get("format") == "password" else []
-    for child, where in _children(node, place):
-        found += _passwords(child, where)
-    return found
+def _is_duration(node: dict[str, Any]) -> bool:
+    """Tell whether a field is a duration: by its format, or by a pattern that lists units of Go."""
+    return node.get("format") == "duration" or _GO_UNITS.search(str(node.get("pattern", ""))) is not None

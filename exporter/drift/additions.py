@@ -1,0 +1,42 @@
+"""Fields that a person owns and nobody declared.
+
+They are no drift: to apply the declaration again would leave them as they are. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET
+
+from exporter.drift.compare import Difference, is_default
+from exporter.drift.equal import is_empty
+from exporter.drift.fieldsets import leaves, tree
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from exporter.drift.fieldsets import FieldPath
+    from exporter.drift.look import Look
+
+
+def find_additions(look: Look, declares: Callable[[FieldPath], bool]) -> Iterator[Difference]:
+    """Find the fields, the outermost that is not declared.
+
+    Args:
+        look: at the object
+        declares: tells of a field, named as in managedFields, whether it was declared
+
+    """
+    writers, entries = look.known.writers, look.subject.version.entries
+    seen = set()
+    for entry in look.entries:
+        if entry in look.claims or writers.class_of(str(entry.get("manager", "")), entries) != "human":
+            continue
+        for leaf in leaves(tree(entry), look.live, until=lambda fields: not declares(fields)):
+            if leaf.path in seen or declares(leaf.fields) or is_empty(leaf.value):
+                continue
+            seen.add(leaf.path)
+            if not is_default(leaf.value, leaf.place, look.known.schema):
+                yield Difference(leaf.path, leaf.place, UNSET, UNSET, leaf.value)

@@ -1,0 +1,213 @@
+"""Who declares an object, told from the marks on it and from the managers that own its fields.
+
+A mark alone proves nothing: controllers copy labels and annotations to what they make. It counts where a manager of
+the same tool owns something of the object. Pure.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from exporter.changes.entries import Entry
+    from exporter.changes.version import Version
+    from exporter.changes.writer import WriterTable
+    from exporter.drift.values import Memory
+    from exporter.model import WriterClass
+
+
+class Tool(Struct, frozen=True, kw_only=True):
+    """How a tool that declares objects is known.
+
+    Args:
+        name: under which it is shown
+        managers: globs of its field managers
+        marks: globs of the annotations and labels that it sets; `key=value` for a certain value
+        maker: it makes objects out of others that are declared: what it makes is not declared by a person
+        annotates: with its client-side apply it keeps what it applied in an annotation
+
+    """
+
+    name: str
+    managers: tuple[str, ...]
+    marks: tuple[str, ...] = ()
+    maker: bool = False
+    annotates: bool = False
+
+
+# The first one wins: a tool that uses another one's library comes before it.
+TOOLS = (
+    Tool(
+        name="argocd",
+        managers=("argocd-controller", "argocd-application-controller", "argocd"),
+        marks=("argocd.argoproj.io/tracking-id", "argocd.argoproj.io/instance", "app.kubernetes.io/instance"),
+        annotates=True,
+    ),
+    Tool(
+        name="flux",
+        managers=("kustomize-controller", "helm-controller", "flux", "flux-*", "gotk-*"),
+        marks=("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name"),
+    ),
+    Tool(
+        name="configsync",
+        managers=("configsync.gke.io*",),
+        marks=("configsync.gke.io/*", "configmanagement.gke.io/*"),
+    ),
+    Tool(
+        name="fleet",
+        managers=("fleetagent", "fleet-agent", "rancher-fleet*"),
+        marks=("objectset.rio.cattle.io/*", "fleet.cattle.io/*"),
+    ),
+    Tool(name="pulumi", managers=("pulumi*",), marks=("pulumi.com/*", "app.kubernetes.io/managed-by=pulumi")),
+    Tool(name="terraform", managers=("Terraform", "terraform*", "HashiCorp")),
+    Tool(
+        name="helm",
+        managers=("helm", "Helm"),
+        marks=("meta.helm.sh/release-*", "app.kubernetes.io/managed-by=Helm"),
+    ),
+    Tool(name="kapp", managers=("kapp", "kapp-*"), marks=("kapp.k14s.io/*",)),
+    Tool(
+        name="crossplane",
+        managers=("apiextensions.crossplane.io/*", "crossplane*"),
+        marks=("crossplane.io/composite", "crossplane.io/claim-name"),
+        maker=True,
+    ),
+    Tool(
+        name="capi",
+        managers=("capi-*",),
+        marks=("topology.cluster.x-k8s.io/*",),
+        maker=True,
+    ),
+    Tool(
+        name="kubectl",
+        managers=("kubectl-client-side-apply",),
+        marks=("kubectl.kubernetes.io/last-applied-configuration",),
+        annotates=True,
+    ),
+)
+_BY_NAME = {tool.name: tool for tool in TOOLS}
+# What a manager owns besides these is a declaration; of an Argo CD Application its controller writes `operation`.
+_NO_CONTENT = frozenset({"f:metadata", "f:status", "f:operation", "."})
+
+
+class Declarer(Struct, frozen=True):
+    """Who declares one object.
+
+    Args:
+        name: under which it is shown: a tool, a field manager, or the kind of the object that made this one; empty
+            where nobody does
+        managers: the field managers that write for it
+        maker: a controller made the object
+        annotates: see `Tool`
+
+    """
+
+    name: str = ""
+    managers: frozenset[str] = frozenset()
+    maker: bool = False
+    annotates: bool = False
+
+
+NOBODY = Declarer()
+
+
+def find_declarer(version: Version, writers: WriterTable, memory: Memory) -> Declarer:
+    """Find who declares an object.
+
+    Args:
+        version: the object
+        writers: classes of managers that no tool is known for
+        memory: who declared it before: a tool that others have taken everything from still does
+
+    """
+    claims = [entry for entry in version.entries if not entry.get("subresource")]
+    marks = _marks(version)
+    owner = _controller(version)
+    tools: dict[str, set[str]] = {}
+    for entry in claims:
+        tool = tool_of(str(entry.get("manager", "")))
+        if tool is not None and (_has_content(entry) or _is_marked(tool, marks)):
+            tools.setdefault(tool.name, set()).add(str(entry["manager"]))
+    if not claims or memory.declarer in _BY_NAME:
+        for tool in TOOLS:
+            if tool.name not in tools and _is_marked(tool, marks) and (not claims or tool.name == memory.declarer):
+                tools[tool.name] = set()
+    names = [tool.name for tool in TOOLS if tool.name in tools]
+    found = next((name for name in names if _is_marked(_BY_NAME[name], marks)), names[0] if names else "")
+    if found and not (owner and _BY_NAME[found].maker):
+        tool = _BY_NAME[found]
+        managers = tools[found] | ({"kubectl"} if found == "kubectl" else set())
+        return Declarer(found, frozenset(managers), tool.maker, tool.annotates)
+    if owner:
+        return Declarer(found or owner, frozenset(tools.get(found, ())), maker=True)
+    return _by_apply(claims, writers)
+
+
+@lru_cache(maxsize=1024)
+def tool_of(manager: str) -> Tool | None:
+    """Tell which tool a field manager writes for, None for any other."""
+    for tool in TOOLS:
+        if any(fnmatchcase(manager, glob) for glob in tool.managers):
+            return tool
+    return None
+
+
+@lru_cache(maxsize=4096)
+def is_mark(key: str) -> bool:
+    """Tell whether a label or annotation is one that a tool sets for itself."""
+    return any(fnmatchcase(key, glob.partition("=")[0]) for tool in TOOLS for glob in tool.marks)
+
+
+def _by_apply(claims: Iterable[Entry], writers: WriterTable) -> Declarer:
+    """To apply is to declare, whoever does it, but for the controllers, which look after what they apply themselves."""
+    classes: dict[WriterClass, str] = {}
+    for entry in claims:
+        if entry.get("operation") == "Apply" and _has_content(entry):
+            name = str(entry.get("manager", ""))
+            classes.setdefault(writers.class_of(name, claims), name)
+    for wanted in ("gitops", "unknown", "human"):
+        if wanted in classes:
+            return Declarer(classes[wanted], frozenset((classes[wanted],)))
+    return NOBODY
+
+
+def _marks(version: Version) -> dict[str, Any]:
+    marks: dict[str, Any] = {}
+    for name in ("labels", "annotations"):
+        held = version.metadata.get(name)
+        if isinstance(held, dict):
+            marks.update(held)
+    return marks
+
+
+def _is_marked(tool: Tool, marks: dict[str, Any]) -> bool:
+    for glob in tool.marks:
+        key, _, value = glob.partition("=")
+        if key.endswith("*"):
+            if any(mark.startswith(key[:-1]) for mark in marks):
+                return True
+        elif key in marks and (not value or marks[key] == value):
+            return True
+    return False
+
+
+def _has_content(entry: Entry) -> bool:
+    fields = entry.get("fieldsV1")
+    return isinstance(fields, dict) and not fields.keys() <= _NO_CONTENT
+
+
+def _controller(version: Version) -> str:
+    """Name the kind of the object that made this one, empty where none did."""
+    owners = version.metadata.get("ownerReferences")
+    if isinstance(owners, list):
+        for owner in owners:
+            if isinstance(owner, dict) and owner.get("controller") is True:
+                return str(owner.get("kind", "")) or "unknown"
+    return ""

@@ -1,0 +1,136 @@
+"""Judges one version of one object: what of it is not as declared, who owns that now, and what is excused.
+
+`evaluate` is all that the rest of the program calls; whatever it needs to know is handed to it. Time has no say here.
+Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from exporter.changes.diff import show
+from exporter.changes.redact import mask
+from exporter.drift.additions import find_additions
+from exporter.drift.baselines import BASELINES
+from exporter.drift.compare import MAX_DIFFERENCES, is_default
+from exporter.drift.look import Look, to_pointer
+from exporter.drift.values import Evaluation, Memory
+from exporter.records import Finding
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from exporter.changes.version import Version
+    from exporter.drift.baselines.found import Found
+    from exporter.drift.compare import Difference
+    from exporter.drift.known import Known
+    from exporter.drift.values import Subject
+    from exporter.model import Change
+    from exporter.records import DriftFlag
+
+NO_MEMORY = Memory()
+# Versions of which nothing moved that anybody declares.
+_NO_REASON = frozenset({"status", "noop"})
+
+
+def needs_evaluation(change: Change | None, old: Version | None, new: Version | None) -> bool:
+    """Tell whether a version can be judged otherwise than the one before it.
+
+    Args:
+        change: what was told of it; None for a first look, or one under a new schema
+        old: the version before, None where it is not at hand
+        new: the version, None where the object is gone
+
+    """
+    return new is not None and (old is None or change is None or change.change not in _NO_REASON)
+
+
+def evaluate(subject: Subject, memory: Memory, known: Known) -> tuple[Evaluation, Memory]:
+    """Judge one version.
+
+    Args:
+        subject: the object
+        memory: what came out beside the evaluation before, `NO_MEMORY` at first
+        known: what is known beside the object
+
+    Returns:
+        the evaluation, and the memory for the next one
+
+    """
+    look = Look(subject, memory, known)
+    if "unreadable" in subject.version.fields and "apiVersion" not in subject.version.fields:
+        return Evaluation(declarer=look.declarer.name, unknown="the object cannot be read"), memory
+    found = next(filter(None, (read(look) for read in BASELINES.values())), None)
+    declared = found.declared if found is not None else None
+    findings, ignored, additions, left_out = _told(look, found)
+    flags: list[DriftFlag] = []
+    if additions:
+        flags.append("additions")
+    if declared is not None and declared.moved:
+        flags.append("baseline_moved")
+    if known.orphan:
+        flags.append("orphan")
+    evaluation = Evaluation(
+        declarer=mask(look.declarer.name),
+        baseline=declared.source if declared is not None else "",
+        confidence=declared.confidence if declared is not None else "",
+        findings=findings,
+        ignored=ignored,
+        additions=additions,
+        flags=tuple(flags),
+        unknown=declared.problem if declared is not None else "",
+        declared_at=max(look.declared_at, declared.at if declared is not None else ""),
+        left_out=left_out,
+    )
+    return evaluation, found.memory if found is not None else Memory(declarer=look.declarer.name)
+
+
+def _told(look: Look, found: Found | None) -> tuple[tuple[Finding, ...], tuple[Finding, ...], tuple[Finding, ...], int]:
+    """Turn differences into findings, those that a rule covers, and additions; and count what is left out."""
+    findings: list[Finding] = []
+    ignored: list[Finding] = []
+    additions: list[Finding] = []
+    left_out = 0
+    if found is not None:
+        left_out = found.left_out
+        for one, is_covered in _findings(look, found.differences):
+            (ignored if is_covered else findings).append(one)
+    if look.declarer.name and (found is None or not found.declared.problem):
+        declares = found.declares if found is not None else lambda _: False
+        for one, is_covered in _findings(look, find_additions(look, declares)):
+            if is_covered:
+                continue
+            if len(additions) < MAX_DIFFERENCES:
+                additions.append(one)
+            else:
+                left_out += 1
+    return tuple(findings), tuple(ignored), tuple(additions), left_out
+
+
+def _findings(look: Look, differences: Iterable[Difference]) -> Iterable[tuple[Finding, bool]]:
+    """Say who owns each difference now, and whether a rule covers it."""
+    for one in differences:
+        finding = _finding(look, one)
+        equals_default = one.live is not UNSET and is_default(one.live, one.place, look.known.schema)
+        rule = look.known.covers(look.subject, finding, equals_default)
+        yield (_finding(look, one, rule), True) if rule else (finding, False)
+
+
+def _finding(look: Look, one: Difference, rule: str = "") -> Finding:
+    more: dict[str, Any] = {}
+    told = look.writer(one.path) if one.live is not UNSET else None
+    if told is not None:
+        more["writer"], at = told
+        if at is not None:
+            more["at"] = at
+    return Finding(
+        path=mask(to_pointer(one.path)),
+        finding=one.kind,
+        declared=show(one.declared)[0],
+        live=show(one.live)[0],
+        rule=rule,
+        **more,
+    )

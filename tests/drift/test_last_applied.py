@@ -1,0 +1,121 @@
+"""The annotation of a client-side apply, and when it is believed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import UNSET
+
+from exporter.drift.known import LAST_APPLIED
+from tests.drift.objects import CSA, Story, applied, owner, told
+
+
+LATER = "2026-03-01T11:00:00Z"
+KUBECTL = owner("kubectl-client-side-apply", CSA, "/spec/size")
+ARGO = owner("argocd-controller", CSA, "/spec/size")
+TRACKED = {"argocd.argoproj.io/tracking-id": "shop:example.com/Widget:team-a/web"}
+
+
+def test_an_annotation_that_server_side_apply_left_behind_is_not_believed() -> None:
+    """When the declarer's newest write is an apply, what its older annotation says is history."""
+    applier = owner("argocd-controller", CSA, "/spec/size", operation="Apply", time=LATER)
+
+    evaluation = Story().see(applier, annotations=TRACKED | applied(spec={"size": 1}), spec={"size": 2})
+
+    assert (evaluation.declarer, evaluation.baseline, evaluation.findings) == ("argocd", "projected", ())
+
+
+def test_an_annotation_that_is_not_the_declarers_is_not_believed() -> None:
+    """That a person once applied an object that Helm installs does not make the annotation Helm's."""
+    evaluation = Story().see(
+        owner("helm", "/spec/size"),
+        owner("kubectl-client-side-apply", CSA),
+        annotations={"meta.helm.sh/release-name": "web"} | applied(spec={"size": 1}),
+        spec={"size": 2},
+    )
+
+    assert (evaluation.declarer, evaluation.baseline, evaluation.flags) == ("helm", "projected", ())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\uf8f5redacted:0123456789abcdef\uf8f5"])
+def test_an_annotation_that_holds_no_object_leaves_the_verdict_open(text: str) -> None:
+    """What cannot be read is said."""
+    evaluation = Story().see(KUBECTL, annotations={LAST_APPLIED: text}, spec={"size": 2})
+
+    assert (evaluation.unknown, evaluation.findings) == ("the last-applied annotation holds no object", ())
+
+
+def test_an_object_declared_in_another_version_leaves_the_verdict_open() -> None:
+    """Fields of another version of the type cannot be compared."""
+    old = applied(spec={"size": 1})
+    old[LAST_APPLIED] = old[LAST_APPLIED].replace("example.com/v1", "example.com/v1beta1")
+
+    evaluation = Story().see(KUBECTL, annotations=old, spec={"size": 2})
+
+    assert (evaluation.unknown, evaluation.findings) == (
+        "declared in example.com/v1beta1, watched in example.com/v1",
+        (),
+    )
+
+
+def test_what_was_applied_and_is_so_is_in_sync() -> None:
+    """What the live object holds beside it, status and metadata of the server are no difference."""
+    evaluation = Story().see(
+        KUBECTL,
+        annotations=applied(spec={"size": 1}, metadata={"labels": {"a": "b"}}),
+        meta={"labels": {"a": "b", "c": "d"}},
+        spec={"size": 1, "more": {"x": 1}},
+        status={"size": 3},
+    )
+
+    assert (evaluation.declarer, evaluation.baseline, evaluation.confidence, evaluation.findings) == (
+        "kubectl", "last_applied", "high", ()
+    )  # fmt: skip
+
+
+def test_an_edit_is_found_at_the_first_look() -> None:
+    """The annotation is in the object: nothing need be remembered."""
+    edit = owner("kubectl-edit", "/spec/size", time=LATER)
+
+    (finding,) = Story().see(
+        owner("kubectl-client-side-apply", CSA), edit, annotations=applied(spec={"size": 1}), spec={"size": 2}
+    ).findings  # fmt: skip
+
+    assert told((finding,)) == [("/spec/size", "changed", 1, 2, "kubectl-edit")]
+    assert (finding.at, finding.writer.class_ if finding.writer else "") == ("2026-03-01T11:00:00.000000Z", "human")
+
+
+@pytest.mark.parametrize(
+    "annotations", [applied(spec={"size": 5}), {}], ids=["a person applied", "a person took it away"]
+)
+def test_somebody_else_who_moves_the_baseline_does_not_change_what_was_declared(annotations: dict[str, Any]) -> None:
+    """What the declarer applied serves until it writes again, and that the baseline was moved is said."""
+    story = Story()
+    story.see(ARGO, annotations=TRACKED | applied(spec={"size": 1}), spec={"size": 1})
+    person = owner("kubectl-client-side-apply", CSA, "/spec/size", time=LATER)
+    theirs = (owner("argocd-controller", "/spec/image"), person)
+    moved = story.see(*theirs, annotations=TRACKED | annotations, spec={"size": 5})
+    again = story.see(*theirs, annotations=TRACKED | annotations, spec={"size": 6})
+    back = story.see(ARGO, annotations=TRACKED | applied(spec={"size": 6}), spec={"size": 6})
+
+    assert told(moved.findings) == [("/spec/size", "changed", 1, 5, "kubectl-client-side-apply")]
+    assert told(again.findings) == [("/spec/size", "changed", 1, 6, "kubectl-client-side-apply")]
+    assert (moved.flags, again.flags, back.flags) == (("baseline_moved",), ("baseline_moved",), ())
+    assert told(back.findings) == []
+
+
+def test_what_the_declarer_applies_anew_is_the_baseline() -> None:
+    """A rollout is no drift."""
+    story = Story()
+    story.see(KUBECTL, annotations=applied(spec={"size": 1}), spec={"size": 1})
+
+    assert told(story.see(KUBECTL, annotations=applied(spec={"size": 2}), spec={"size": 2}).findings) == []
+
+
+def test_without_managed_fields_the_annotation_is_believed_with_less_confidence() -> None:
+    """Where the server keeps no entries nobody can be named, and nobody can be shown to have left it behind."""
+    evaluation = Story().see(annotations=applied(spec={"size": 1, "gone": 2}), spec={"size": 3})
+
+    assert (evaluation.baseline, evaluation.confidence) == ("last_applied", "medium")
+    assert told(evaluation.findings) == [("/spec/size", "changed", 1, 3, ""), ("/spec/gone", "missing", 2, UNSET, "")]
