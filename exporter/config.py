@@ -7,21 +7,21 @@ the cluster, or guess what a value was meant to be.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from msgspec import Struct
 
+from exporter import config_drift
+from exporter import config_shapes as shapes
 from exporter import config_values as values
+from exporter.drift.settings import DriftSettings
 from exporter.errors import ConfigError
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Parse = Callable[[Any], Any]
+    from exporter.config_shapes import Parse
 
 _MAX_BYTES = 1024 * 1024
 
@@ -94,6 +94,7 @@ class Config(Struct, frozen=True):
     watch: Watch = Watch()
     changes: Changes = Changes()
     journal: JournalLimits = JournalLimits()
+    drift: DriftSettings = DriftSettings()
     otlp: Otlp = Otlp()
 
 
@@ -137,7 +138,7 @@ def parse(content: bytes) -> Config:
         text = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
         msg = f"cannot be read as YAML ({text}); correct it"
         raise ValueError(msg) from error
-    config: Config = _section(Config, _SCHEMA)(document)
+    config: Config = shapes.section(Config, _SCHEMA)(document)
     return config
 
 
@@ -162,71 +163,43 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _section(kind: type[Any], schema: dict[str, tuple[str, Parse]]) -> Parse:
-    """Make the reader of a mapping: YAML key → (field, reader of the value)."""
-
-    def read(value: Any) -> Any:  # noqa: ANN401 - any YAML
-        if value is None:  # a key whose lines below it are all comments
-            return kind()
-        if not isinstance(value, dict):
-            keys = ", ".join(schema) or "nothing yet"
-            msg = f"{values.show(value)} is no mapping; write `key: value` lines below it, of the keys: {keys}"
-            raise values.BadError(msg)
-        fields = {}
-        for key, item in value.items():
-            if key not in schema:
-                close = get_close_matches(str(key), schema, 1)
-                known = f"the keys here are: {', '.join(schema)}" if schema else "remove it, no key is known here yet"
-                remedy = f"did you mean {close[0]}?" if close else known
-                raise values.BadError(f"is not known; {remedy}", f".{key}")
-            field, parse_value = schema[key]
-            try:
-                fields[field] = parse_value(item)
-            except values.BadError as error:
-                raise error.below(f".{key}") from error.__cause__
-            except ValueError as error:
-                raise values.BadError(str(error), f".{key}") from error
-        return kind(**fields)
-
-    return read
-
-
 _NOTHING_WATCHED = "is empty, so that nothing would be watched; remove the key to watch every custom resource"
-_WRITERS = {name: (name, values.list_of(values.manager)) for name in ("human", "gitops", "controller")}
+_WRITERS = {name: (name, shapes.list_of(values.manager)) for name in ("human", "gitops", "controller")}
 _JOURNAL: dict[str, tuple[str, Parse]] = {
     "retention": ("retention_ns", values.retention),
     "size": ("size_bytes", values.journal_size),
 }
 _SCHEMA: dict[str, tuple[str, Parse]] = {
-    "cluster": ("cluster", values.text_of),
+    "cluster": ("cluster", shapes.text_of),
     "watch": (
         "watch",
-        _section(
+        shapes.section(
             Watch,
             {
-                "include": ("include", values.list_of(values.glob, or_nothing=_NOTHING_WATCHED)),
-                "exclude": ("exclude", values.list_of(values.glob)),
+                "include": ("include", shapes.list_of(values.glob, or_nothing=_NOTHING_WATCHED)),
+                "exclude": ("exclude", shapes.list_of(values.glob)),
                 "namespaces": (
                     "namespaces",
-                    values.list_of(values.namespace, or_nothing="is empty; remove the key for all namespaces"),
+                    shapes.list_of(values.namespace, or_nothing="is empty; remove the key for all namespaces"),
                 ),
                 "labelSelector": ("label_selector", values.label_selector),
                 "fieldSelector": ("field_selector", values.field_selector),
-                "metadataOnly": ("metadata_only", values.list_of(values.glob)),
+                "metadataOnly": ("metadata_only", shapes.list_of(values.glob)),
             },
         ),
     ),
     "changes": (
         "changes",
-        _section(
+        shapes.section(
             Changes,
             {
-                "writers": ("writers", _section(Writers, _WRITERS)),
-                "redact": ("redact", values.list_of(values.pointer)),
-                "ignorePaths": ("ignore_paths", values.list_of(values.pointer)),
+                "writers": ("writers", shapes.section(Writers, _WRITERS)),
+                "redact": ("redact", shapes.list_of(values.pointer)),
+                "ignorePaths": ("ignore_paths", shapes.list_of(values.pointer)),
             },
         ),
     ),
-    "journal": ("journal", _section(JournalLimits, _JOURNAL)),
-    "otlp": ("otlp", _section(Otlp, {})),
+    "journal": ("journal", shapes.section(JournalLimits, _JOURNAL)),
+    "drift": ("drift", config_drift.read),
+    "otlp": ("otlp", shapes.section(Otlp, {})),
 }

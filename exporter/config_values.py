@@ -1,87 +1,22 @@
-"""The values that a configuration can hold, each read from YAML by a function that says what is wrong with it.
+"""The words and quantities that a configuration can hold: globs, selectors, pointers, durations, sizes.
 
-Raises `ValueError` with the half of a sentence that follows the key; `config` knows the file and the key.
+Each is read, or checked, by a function that raises `ValueError` with the half of a sentence that follows the key.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import date
 from typing import TYPE_CHECKING, Any
+
+from exporter.config_shapes import show, text_of
+from exporter.labels import read_selector
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Parse = Callable[[Any], Any]
-
-_SHOWN = 80
-
-
-class BadError(ValueError):
-    """What is wrong, and below which key; each level of the file adds its own key in front."""
-
-    def __init__(self, text: str, place: str = "") -> None:
-        self.text = text
-        self.place = place
-        super().__init__(f"{place.removeprefix('.')}: {text}" if place else text)
-
-    def below(self, key: str) -> BadError:
-        """Give the same error one key further up."""
-        return BadError(self.text, f"{key}{self.place}")
-
-
-def show(value: object) -> str:
-    """Show a value as it stood in the file: YAML reads yes and 2026-01-01 as something else than text."""
-    text = str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, date) else repr(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-
-
-def text_of(value: Any) -> str:  # noqa: ANN401 - any YAML
-    """Read a text that is not empty."""
-    if value is None or value == "":
-        raise ValueError("has no value; give it one, or remove the key")
-    if not isinstance(value, str):
-        remedy = "write one value" if isinstance(value, dict | list) else "put it in quotes"
-        msg = f"{show(value)} is no text; {remedy}"
-        raise ValueError(msg)  # noqa: TRY004 - turned into a ConfigError
-    return value
-
-
-def list_of(read: Callable[[str], None], *, or_nothing: str = "") -> Parse:
-    """Make the reader of a list of texts, each of which `read` checks; `or_nothing` says why it may not be empty."""
-
-    def of(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - any YAML
-        if not isinstance(value, list):
-            msg = f"{show(value)} is no list; write it in brackets, [like, this], or remove the key"
-            raise ValueError(msg)  # noqa: TRY004 - turned into a ConfigError
-        if not value and or_nothing:
-            raise ValueError(or_nothing)
-        seen: dict[str, None] = {}
-        for index, item in enumerate(value):
-            try:
-                read(text_of(item))
-            except ValueError as error:
-                raise BadError(str(error), f"[{index}]") from error
-            if item in seen:
-                msg = f"{show(item)} is in the list twice; remove one"
-                raise BadError(msg, f"[{index}]")
-            seen[item] = None
-        return tuple(seen)
-
-    return of
-
+    from exporter.config_shapes import Parse
 
 _GLOB = re.compile(r"[A-Za-z0-9.*?!\[\]-]+/[A-Za-z0-9*?!\[\]-]+")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_LABEL_NAME = r"(?:[A-Za-z0-9][-A-Za-z0-9.]*/)?[A-Za-z0-9](?:[-\w.]{0,61}[A-Za-z0-9])?"
-_LABEL_VALUE = r"(?:[A-Za-z0-9](?:[-\w.]{0,61}[A-Za-z0-9])?)?"
-_LABEL_REQUIREMENT = re.compile(
-    rf"\s*(?:!\s*{_LABEL_NAME}|{_LABEL_NAME}"
-    rf"(?:\s*(?:==|!=|=)\s*{_LABEL_VALUE}|\s*[<>]\s*-?\d+"
-    rf"|\s+(?:in|notin)\s*\(\s*{_LABEL_VALUE}\s*(?:,\s*{_LABEL_VALUE}\s*)*\))?)\s*",
-    re.ASCII,
-)
 _FIELD_REQUIREMENT = re.compile(r"\s*[A-Za-z][\w./\[\]'-]*\s*(?:==|!=|=)[^=,]*")
 
 
@@ -115,12 +50,7 @@ def namespace(text: str) -> None:
 def label_selector(value: Any) -> str:  # noqa: ANN401 - any YAML
     """Read a label selector as kubectl takes it; checked lightly, the server has the last word."""
     text = text_of(value)
-    for requirement in re.split(r",(?![^(]*\))", text):
-        if not _LABEL_REQUIREMENT.fullmatch(requirement):
-            msg = (
-                f"{show(requirement.strip())} is no label selector; write it as for kubectl -l: app=web,tier in (a, b)"
-            )
-            raise ValueError(msg)
+    read_selector(text)
     return text
 
 
@@ -157,7 +87,6 @@ def manager(text: str) -> None:
 _DURATION = re.compile(r"(?:\d{1,9}w)?(?:\d{1,9}d)?(?:\d{1,9}h)?(?:\d{1,9}m)?(?:\d{1,9}s)?", re.ASCII)
 _DURATION_NS = {"w": 604_800 * 10**9, "d": 86_400 * 10**9, "h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9}
 _SIZE_BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
-_MIN_RETENTION, _MAX_RETENTION = 60 * 10**9, 3650 * 86_400 * 10**9
 _MIN_SIZE, _MAX_SIZE = 1024**2, 64 * 1024**4
 
 
@@ -194,15 +123,6 @@ def size(text: Any) -> int:  # noqa: ANN401 - any YAML
     return int(float(found[1]) * _SIZE_BYTES[found[2]])
 
 
-def retention(value: Any) -> int:  # noqa: ANN401 - any YAML
-    """Read how long changes are kept; nanoseconds."""
-    kept = duration(value)
-    if not _MIN_RETENTION <= kept <= _MAX_RETENTION:
-        msg = f"{show(value)} is not between 1m and 3650d; choose a duration in between"
-        raise ValueError(msg)
-    return kept
-
-
 def journal_size(value: Any) -> int:  # noqa: ANN401 - any YAML
     """Read how large the journal may be; bytes."""
     limit = size(value)
@@ -210,3 +130,19 @@ def journal_size(value: Any) -> int:  # noqa: ANN401 - any YAML
         msg = f"{show(value)} is not between 1MiB and 64TiB; choose a size in between"
         raise ValueError(msg)
     return limit
+
+
+def duration_within(least: int, most: int, between: str) -> Parse:
+    """Make the reader of a duration within bounds, given in nanoseconds and in words."""
+
+    def read(value: Any) -> int:  # noqa: ANN401 - any YAML
+        length = duration(value)
+        if not least <= length <= most:
+            msg = f"{show(value)} is not between {between}; choose a duration in between"
+            raise ValueError(msg)
+        return length
+
+    return read
+
+
+retention = duration_within(60 * 10**9, 3650 * 86_400 * 10**9, "1m and 3650d")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from exporter.config import Config
+    from exporter.drift.settings import DriftSettings
     from exporter.model import Change, ChangeType, FieldChange, Writer
 
 
@@ -205,9 +206,32 @@ def describe(config: Config) -> list[str]:
         "redact": ", ".join(config.changes.redact),
         "ignore paths": ", ".join(config.changes.ignore_paths),
         "retention": f"{_duration(limits.retention_ns)}, {_size(limits.size_bytes)}",
+        **_drift(config.drift),
     }
     width = max(map(len, facts)) + len(_GAP)
     return [f"{name:<{width}}{visible(fact)}" for name, fact in facts.items() if fact]
+
+
+def _drift(drift: DriftSettings) -> dict[str, str]:
+    """Say how drift is judged, what it is judged by, and what is left out of it."""
+    if not drift.enabled:
+        return {"drift": "off"}
+    flapping = drift.flapping
+    ignored = [f"by {len(drift.ignore)} rules of the file"] if drift.ignore else []
+    ignored += ["by the shipped rules"] if drift.default_rules else []
+    return {
+        "drift": (
+            f"after {_duration(drift.settle_ns)}, over after {_duration(drift.clear_ns)}, "
+            f"flapping at {flapping.flips} in {_duration(flapping.window_ns)}, controllers: {drift.controllers}"
+        ),
+        "declared": ", ".join(
+            f"{one.path} ({', '.join(filter(None, (one.namespace, one.declarer, 'exclusive' * one.exclusive)))})"
+            for one in drift.declared
+        ),
+        "last applied": ", ".join(one.annotation for one in drift.last_applied),
+        "declarers": ", ".join(f"{name}: {' '.join(globs)}" for name, globs in drift.declarers.items()),
+        "ignored": ", ".join(ignored) or "nothing",
+    }
 
 
 def _duration(nanoseconds: int) -> str:

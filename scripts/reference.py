@@ -1,8 +1,8 @@
-"""Writes the tables of the reference that the program itself can tell: its commands, their flags, its metrics.
+"""Writes the tables of the reference that the program itself can tell: commands, flags, metrics, shipped ignore rules.
 
-In a page, `<!-- generated: commands -->`, `<!-- generated: flags NAME -->` or `<!-- generated: metrics GLOB… -->`
-begins such a table and `<!-- end -->` ends it; what is between is replaced (`make docs`), or compared (`--check`). What
-has no table anywhere is an error, so that nothing new stays unsaid. Must never touch the prose around the tables.
+In a page, `<!-- generated: commands -->`, `… flags NAME -->`, `… metrics GLOB… -->` or `… ignored -->` begins such a
+table and `<!-- end -->` ends it; what is between is replaced (`make docs`), or compared (`--check`). What has no table
+anywhere is an error, so that nothing new stays unsaid. Must never touch the prose around the tables.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter import cli
+from exporter.drift.pack import PACK
+from exporter.drift.rules import IgnoreRule, Match
 from exporter.metrics.changes import ChangeMetrics
 from exporter.metrics.health import Health
 from exporter.model import Change, Writer
@@ -77,6 +79,12 @@ def metric_rows() -> dict[str, Row]:
     return rows
 
 
+def ignored_rows() -> Iterator[Row]:
+    """What the shipped ignore rules leave out: why, in which objects, which fields, on what condition."""
+    for rule in PACK:
+        yield _words(rule.reason), _objects(rule.match), _all_of(rule.paths), _conditions(rule)
+
+
 def table(about: str) -> str:
     """Make the table that a marker asks for.
 
@@ -93,6 +101,8 @@ def table(about: str) -> str:
         rows = metric_rows()
         chosen = [row for name, row in rows.items() if any(fnmatchcase(name, glob) for glob in names)]
         return _table(("Metric", "Type", "Labels", "Meaning"), chosen)
+    if what == "ignored":
+        return _table(("Why", "Objects", "Fields", "Only"), ignored_rows())
     msg = f"there is no table {about!r}"
     raise ValueError(msg)
 
@@ -110,6 +120,9 @@ def unsaid(pages: Iterable[str]) -> Iterator[str]:
     for name in commands():
         if any(flag_rows(name)) and tables.count(name) != 1:
             yield f"the flags of {name} have {tables.count(name)} tables"
+    count = [what for what, *_ in markers].count("ignored")
+    if count != 1:
+        yield f"the shipped ignore rules have {count} tables"
     for metric in metric_rows():
         count = sum(any(fnmatchcase(metric, glob) for glob in names) for names in globs)
         if count != 1:
@@ -156,6 +169,26 @@ def _first_sample(page: str, name: str) -> str:
 
 def _labels(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "–"  # noqa: RUF001 - a dash, where there is nothing
+
+
+def _objects(match: Match) -> str:
+    if match == Match():
+        return "all"
+    named = f" named `{match.name}`" if match.name != "*" else ""
+    return f"`{match.group}/{match.kind}`{named}".replace("|", r"\|")
+
+
+def _conditions(rule: IgnoreRule) -> str:
+    said = [f"written by {_all_of(rule.managers)}"] if rule.managers else []
+    if rule.classes:
+        said.append(f"written by the class {_all_of(rule.classes)}")
+    if rule.when_equal_default:
+        said.append("while it is the schema's default")
+    return ", ".join(said)
+
+
+def _all_of(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words).replace("|", r"\|")
 
 
 def _sentence(text: str) -> str:

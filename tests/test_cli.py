@@ -275,6 +275,8 @@ include       *.example.com/*
 exclude       nothing
 namespaces    all
 retention     7d, 1 GiB
+drift         after 2m, over after 1m, flapping at 3 in 1h, controllers: report
+ignored       by the shipped rules
 """
     code, out, err = run(capsys, "check-config", str(path))
     assert (0, re.sub(" +", " ", expected), "") == (code, re.sub(" +", " ", out), err)

@@ -15,6 +15,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from exporter.config import Changes, Config, JournalLimits, Watch, Writers
+from exporter.drift.rules import IgnoreRule
+from exporter.drift.settings import Applied, Directory, DriftSettings
 from exporter.model import UNRESOLVED, Change, FieldChange, Writer
 from exporter.tables import Table, describe, row, shown, visible, what, when, who
 from exporter.timestamps import Timestamp
@@ -263,8 +265,30 @@ label selector  app=web
 human           me-*
 redact          /spec/key
 ignore paths    /status/at
-retention       1d12h, 1.5 GiB"""
+retention       1d12h, 1.5 GiB
+drift           after 2m, over after 1m, flapping at 3 in 1h, controllers: report
+ignored         by the shipped rules"""
     assert expected == "\n".join(describe(config))
+
+
+def test_the_judgement_of_drift_is_described() -> None:
+    """What is compared, how long it has to last, and how much is ignored; or that nothing is."""
+    drift = DriftSettings(
+        settle_ns=0,
+        default_rules=False,
+        declared=(Directory(path="/declared/prod", declarer="argocd", exclusive=True), Directory(path="/b")),
+        last_applied=(Applied("example.com/applied"),),
+        declarers={"ours": ("our-*", "portal")},
+        ignore=(IgnoreRule(reason="a"), IgnoreRule(reason="b")),
+    )
+    expected = """\
+drift           after 0s, over after 1m, flapping at 3 in 1h, controllers: report
+declared        /declared/prod (default, argocd, exclusive), /b (default)
+last applied    example.com/applied
+declarers       ours: our-* portal
+ignored         by 2 rules of the file"""
+    assert expected.splitlines() == describe(Config(drift=drift))[-5:]
+    assert describe(Config(drift=DriftSettings(enabled=False)))[-1:] == ["drift           off"]
 
 
 def test_the_field_that_tells_something_is_shown() -> None:

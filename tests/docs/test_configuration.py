@@ -24,28 +24,24 @@ OTHERS = {"apiVersion", "scrape_configs", "groups"}
 
 
 def config_keys(parents: tuple[str, ...] = ()) -> Iterator[str]:
-    """Every key that holds a value, asked of the program itself: an unknown key makes it list those that it knows."""
-    with pytest.raises(ValueError, match="zzzzzzzz") as refused:
-        parse(msgspec.json.encode(_nested((*parents, "zzzzzzzz"), 1)))
-    found = re.search(r"is not known; the keys here are: (.*)", str(refused.value))
-    if "no key is known here yet" in str(refused.value):
-        yield ".".join(parents)
-    elif found is None:
-        raise AssertionError(refused.value)
-    else:
-        for key in found[1].split(", "):
-            try:
-                parse(msgspec.json.encode(_nested((*parents, key), {})))
-            except ValueError:
-                yield ".".join((*parents, key))  # no mapping, so it holds a value
-            else:
-                yield from config_keys((*parents, key))
+    """Every key that holds a value; `[]` stands for the items of a list that are mappings."""
+    for key in known_keys(parents):
+        below = next((form for form in (key, f"{key}[]") if known_keys((*parents, form))), None)
+        if below is None:
+            yield ".".join((*parents, key))
+        else:
+            yield from config_keys((*parents, below))
 
 
-def _nested(keys: tuple[str, ...], value: object) -> object:
-    for key in reversed(keys):
-        value = {key: value}
-    return value
+def known_keys(parents: tuple[str, ...]) -> list[str]:
+    """The keys of a mapping, asked of the program itself: an unknown key makes it list those that it knows."""
+    value: object = {"zzzzzzzz": 1}
+    for key in reversed(parents):
+        value = {key.removesuffix("[]"): [value] if key.endswith("[]") else value}
+    with pytest.raises(ValueError, match="; ") as refused:
+        parse(msgspec.json.encode(value))
+    found = re.search(r"zzzzzzzz: is not known; the keys here are: (.*)", str(refused.value))
+    return found[1].split(", ") if found else []
 
 
 def configurations(path: Path) -> list[str]:
@@ -57,6 +53,15 @@ def configurations(path: Path) -> list[str]:
 def test_every_key_has_its_row() -> None:
     """The page lists the keys of the configuration, and no others."""
     assert sorted(config_keys()) == sorted(first_column(section(page(CONFIGURATION), "## Every key")))
+
+
+def test_the_defaults_of_drift_are_as_told() -> None:
+    """A file that gives all the defaults of drift in the table says what no file says."""
+    told = {code(cells[0])[0]: code(cells[2]) for cells in rows(section(page(CONFIGURATION), "## Every key"))}
+    given = {key.split(".", 1)[1]: default[0] for key, default in told.items() if key.startswith("drift.") and default}
+    flips, window = given.pop("flapping.flips"), given.pop("flapping.window")
+    single = ", ".join(f"{key}: {default}" for key, default in given.items() if "[]" not in key)
+    assert Config() == parse(f"drift: {{{single}, flapping: {{flips: {flips}, window: {window}}}}}".encode())
 
 
 def test_the_bounds_of_the_journal_are_as_told() -> None:
@@ -76,6 +81,7 @@ def test_the_examples_of_configuration_load(path: Path) -> None:
 def test_there_are_examples() -> None:
     """The pages where somebody looks for a configuration have one."""
     wanted = {"README.md", CONFIGURATION, "docs/how-to/select-types.md", "docs/how-to/silence-noise.md"}
+    wanted |= {"docs/how-to/silence-drift.md"}
     assert wanted <= {name_of(path) for path in PAGES if configurations(path)}
 
 

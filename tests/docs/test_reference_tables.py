@@ -41,6 +41,8 @@ def copy(tmp_path: Path) -> Path:
         ("metrics.md", "| gauge | `consumer` |", "| counter | `consumer` |", "is not up to date"),
         ("metrics.md", "generated: metrics customresource_exporter_delivery_*", "generated: metrics x", "in 0 tables"),
         ("metrics.md", "metrics customresource_exporter_journal_*", "metrics customresource_*", "in 2 tables"),
+        ("silence-drift.md", "`/spec/replicas`", "`/spec/size`", "is not up to date"),
+        ("silence-drift.md", "generated: ignored", "generated: commands", "the shipped ignore rules have 0 tables"),
         ("cli.md", "generated: flags changes", "generated: flags run", "the flags of changes have 0 tables"),
     ],
 )
