@@ -12,7 +12,6 @@ from msgspec import UNSET, Struct
 
 from exporter.drift.fights import Fights
 from exporter.drift.values import Evaluation, Memory
-from exporter.model import WriterClass
 from exporter.records import DriftState, Finding, ResolvedBy, SinceSource, State, Verdict
 from exporter.timestamps import Timestamp
 
@@ -20,7 +19,7 @@ from exporter.timestamps import Timestamp
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exporter.model import ObjectKey
+    from exporter.model import ObjectKey, WriterClass
     from exporter.records import DriftFlag
 
 
@@ -84,12 +83,7 @@ class Held(Struct, frozen=True, array_like=True, omit_defaults=True):
     @property
     def flags(self) -> tuple[DriftFlag, ...]:
         """Further facts that hold beside the state."""
-        more: list[DriftFlag] = list(self.evaluation.flags)
-        if self.evaluation.additions:
-            more.append("additions")
-        if self.lagging:
-            more.append("lagging")
-        return tuple(sorted(more))
+        return (*self.evaluation.flags, "lagging") if self.lagging else self.evaluation.flags
 
     def verdict(self, key: ObjectKey) -> Verdict:
         """Say it."""

@@ -6,7 +6,7 @@ elsewhere, from one evaluation after the other. Values only.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -110,8 +110,8 @@ class Evaluation(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """
 
     declarer: str = ""
-    baseline: BaselineName | str = ""
-    confidence: Confidence | str = ""
+    baseline: BaselineName | Literal[""] = ""
+    confidence: Confidence | Literal[""] = ""
     findings: tuple[Finding, ...] = ()
     ignored: tuple[Finding, ...] = ()
     additions: tuple[Finding, ...] = ()

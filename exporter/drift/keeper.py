@@ -1,0 +1,250 @@
+"""Follows every object's drift: looks at each version that can matter, and again when the time has come.
+
+The keeper of the name `drift`; see `exporter.keepers`. What it knows beside the objects (rules, manifests, what other
+tools say) is handed to it and may change: then whoever changed it has the objects reviewed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+
+from exporter.drift.declarers import tool_of
+from exporter.drift.episodes import gone, look
+from exporter.drift.evaluate import NO_MEMORY, evaluate, needs_evaluation
+from exporter.drift.held import Held, held
+from exporter.drift.values import Evaluation, Subject
+from exporter.records import Finding, Transition, record_id
+from exporter.timestamps import from_nanoseconds, to_nanoseconds
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exporter.changes.step import Step
+    from exporter.changes.version import Version
+    from exporter.drift.episodes import Turn
+    from exporter.drift.fights import Field
+    from exporter.drift.known import Known
+    from exporter.drift.settings import DriftSettings
+    from exporter.drift.values import Declared, Memory
+    from exporter.model import Change, ObjectKey, ResourceType
+    from exporter.records import DriftEvent, Record, ResolvedBy, State
+    from exporter.timestamps import Timestamp
+
+NAME = "drift"
+_NOTHING = Evaluation()
+# Versions in which somebody may have taken a field from somebody else.
+_TAKING = frozenset({"spec", "metadata"})
+_WHOLE = ""
+
+
+class Book(Protocol):
+    """What is needed to look things up and to write; see `exporter.keepers.Book`."""
+
+    def get(self, key: ObjectKey) -> State | None:
+        """Give what is kept of an object."""
+
+    def keep(self, key: ObjectKey, state: State | None) -> None:
+        """Keep something of an object, or nothing any more."""
+
+    def tell(self, record: Record) -> None:
+        """Tell what was concluded."""
+
+
+class DriftKeeper:
+    """Keeps the drift of every object.
+
+    Args:
+        settings: how drift is judged
+        known: gives what is known beside an object, for its type and place, at a time (RFC 3339)
+        identity: gives the cluster's uid and the epoch, for the ids of what is told
+
+    """
+
+    name = NAME
+
+    def __init__(
+        self,
+        settings: DriftSettings,
+        known: Callable[[ResourceType, ObjectKey, Timestamp], Known],
+        identity: Callable[[], tuple[str, int]],
+    ) -> None:
+        self._settings = settings
+        self._known = known
+        self._identity = identity
+
+    def step(self, step: Step, book: Book) -> None:
+        """Take in what became of an object."""
+        if step.new is None:
+            self._absent(step, book)
+            return
+        judged = needs_evaluation(step.change, step.old, step.new)
+        lagging = _is_lagging(step.new)
+        if not judged and step.old is not None and lagging == _is_lagging(step.old):
+            return
+        state = book.get(step.key)
+        before = held(state) if state is not None else None
+        if before is None or before.uid != step.uid:
+            # An object that was made anew keeps nothing but the episode of a declaration that was without one.
+            missing = before.episode if before is not None and not before.uid else None
+            before = Held(step.uid, step.type.kind, "unmanaged", _NOTHING, NO_MEMORY, missing)
+        found, memory = before.evaluation, before.memory
+        if judged:
+            found, memory = self._evaluate(step, step.new, memory)
+        at = to_nanoseconds(step.observed)
+        fights = before.fights.after(step.change, at) if step.change and _takes(step) else before.fights
+        now = replace(before, kind=step.type.kind, memory=memory, fights=fights, lagging=lagging)
+        self._turn(step.key, before, now, found, at, book, step.change)
+
+    def time(self, key: ObjectKey, at: int, book: Book) -> None:
+        """Look again, since the time has come that was named."""
+        state = book.get(key)
+        if state is not None:
+            before = held(state)
+            found = before.evaluation
+            if found.suspended_until and found.suspended_until <= from_nanoseconds(at):
+                found = replace(found, suspended="", suspended_until="")
+            self._turn(key, before, replace(before, fights=before.fights.at(at)), found, at, book, None)
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _absent(self, step: Step, book: Book) -> None:
+        """The object is gone, or was never there: if it is declared, that is drift."""
+        state = book.get(step.key)
+        before = held(state) if state is not None else None
+        at = to_nanoseconds(step.observed)
+        known = self._known(step.type, step.key, step.observed)
+        was_seen = before is not None and bool(before.uid)
+        if before is not None and was_seen and step.uid:
+            self._tell(step.key, before, gone(before, at), at, book, step.change)
+        left = step.change is None and bool(step.uid)
+        if known.declared is None or left:
+            book.keep(step.key, None)
+            return
+        if before is None or was_seen:
+            before = Held("", step.type.kind, "unmanaged", _NOTHING, NO_MEMORY, count=before.count if before else 0)
+        self._turn(step.key, before, before, _missing(known.declared), at, book, step.change)
+
+    def _evaluate(self, step: Step, version: Version, memory: Memory) -> tuple[Evaluation, Memory]:
+        known = self._known(step.type, step.key, step.observed)
+        found, memory = evaluate(Subject(step.type, step.key, step.uid, version), memory, known)
+        if self._settings.controllers == "ignore":
+            by_controllers = tuple(one for one in found.findings if _class(one) == "controller")
+            if by_controllers:
+                kept = tuple(one for one in found.findings if one not in by_controllers)
+                told = tuple(replace(one, rule="a controller wrote it") for one in by_controllers)
+                found = replace(found, findings=kept, ignored=found.ignored + told)
+        return found, memory
+
+    def _turn(
+        self, key: ObjectKey, before: Held, now: Held, found: Evaluation, at: int, book: Book, change: Change | None
+    ) -> None:
+        turn = look(now, found, at, self._settings, _righter(change, found))
+        self._tell(key, before, turn, at, book, change)
+        after = turn.held
+        dues = [due for due in (turn.due, after.fights.due()) if due is not None]
+        if after.state == "unmanaged" and not dues and not found.additions and after.memory == NO_MEMORY:
+            book.keep(key, None)
+        else:
+            book.keep(key, after.keep(min(dues, default=None)))
+
+    def _tell(self, key: ObjectKey, before: Held, turn: Turn, at: int, book: Book, change: Change | None) -> None:
+        after = turn.held
+        cause = change.id if change is not None else ""
+        if turn.event is not None:
+            ended = turn.ended
+            shown = after if ended is None else replace(after, evaluation=before.evaluation, episode=ended)
+            book.tell(
+                self._transition(
+                    turn.event, key, shown, at, cause,
+                    resolved_by=ended.righted_by if ended is not None else UNSET,
+                    duration=turn.duration if ended is not None else UNSET,
+                )
+            )  # fmt: skip
+        fighting = {one.path: one for one in after.fights.active} if after.uid else {}
+        fought = {one.path: one for one in before.fights.active}
+        for path, one in fighting.items():
+            if path not in fought:
+                book.tell(self._fight("fight.opened", key, after, one, at, cause))
+        for path, one in fought.items():
+            if path not in fighting:
+                book.tell(self._fight("fight.closed", key, after, one, at, cause))
+
+    def _fight(self, event: DriftEvent, key: ObjectKey, after: Held, field: Field, at: int, change: str) -> Transition:
+        seconds = (at - field.began) / 1e9 if field.began is not None and event == "fight.closed" else UNSET
+        return self._transition(
+            event,
+            key,
+            after,
+            at,
+            change,
+            path=field.path,
+            managers=field.managers,
+            duration=seconds,
+            ordinal=field.began,
+        )
+
+    def _transition(
+        self, event: DriftEvent, key: ObjectKey, shown: Held, at: int, change: str, *, ordinal: int | None = None,
+        path: str = "", managers: tuple[str, ...] = (), resolved_by: ResolvedBy | UnsetType = UNSET,
+        duration: float | UnsetType = UNSET,
+    ) -> Transition:  # fmt: skip
+        observed = from_nanoseconds(at)
+        place = (key.group, key.resource, key.namespace, key.name, shown.uid)
+        which = str(shown.count if ordinal is None else ordinal)
+        distinct = (observed,) if event == "drift.changed" else ()
+        return Transition(
+            id=record_id(*self._identity(), *place, event, path, which, *distinct),
+            event=event,
+            observed=observed,
+            verdict=shown.verdict(key),
+            change=change,
+            resolved_by=resolved_by,
+            duration=duration,
+            path=path,
+            managers=managers,
+        )
+
+
+def _missing(declared: Declared) -> Evaluation:
+    return Evaluation(
+        baseline=declared.source, confidence=declared.confidence, findings=(Finding(path=_WHOLE, finding="missing"),),
+        flags=("missing",), declared_at=declared.at,
+    )  # fmt: skip
+
+
+def _class(finding: Finding) -> str:
+    writer = finding.writer
+    return "unknown" if writer is UNSET or writer.class_ is UNSET else writer.class_
+
+
+def _righter(change: Change | None, found: Evaluation) -> ResolvedBy:
+    """Say who wrote a version, with a word for whoever declares the object."""
+    if change is None or not change.writer.name:
+        return "unknown"
+    name = change.writer.name
+    tool = tool_of(name)
+    if found.declarer in (name, tool.name if tool is not None else ""):
+        return "declarer"
+    return "unknown" if change.writer.class_ is UNSET else change.writer.class_
+
+
+def _is_lagging(version: Version) -> bool:
+    """Tell whether the controller says that it has not looked at the newest generation yet."""
+    if "status" not in version.fields:
+        return False
+    status, generation = version.get("status"), version.metadata.get("generation")
+    seen = status.get("observedGeneration") if isinstance(status, dict) else None
+    return isinstance(seen, int) and isinstance(generation, int) and seen < generation
+
+
+def _takes(step: Step) -> bool:
+    """Tell whether in a step somebody took a field from somebody else: an entry that is not the writer's lost some."""
+    change = step.change
+    if change is None or step.old is None or step.new is None or change.change not in _TAKING or not change.fields:
+        return False
+    name = change.writer.name
+    return bool(name) and any(entry.get("manager") != name for entry in step.old.entries.moved(step.new.entries))
