@@ -68,6 +68,11 @@ class Stream:
         """The next events."""
         return [await self.next() for _ in range(count)]
 
+    async def __aiter__(self) -> AsyncIterator[Object]:
+        """All events until the server ends the stream, as they come."""
+        while line := await self._response.content.readline():
+            yield json.loads(line)
+
     async def rest(self) -> list[Object]:
         """All events until the server ends the stream."""
         body = await asyncio.wait_for(self._response.content.read(), _EVENT_SECONDS)

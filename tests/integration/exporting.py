@@ -154,8 +154,15 @@ class Exporter:
 
     def changes(self, *flags: str) -> list[dict[str, Any]]:
         """What `changes -o json` prints, in its order; works beside a running exporter and without one."""
+        return self._printed("changes", *flags)
+
+    def drift(self, *flags: str) -> list[dict[str, Any]]:
+        """What `drift -o json` prints, in its order; works beside a running exporter and without one."""
+        return self._printed("drift", *flags)
+
+    def _printed(self, command: str, *flags: str) -> list[dict[str, Any]]:
         answer = subprocess.run(
-            [PROGRAM, "changes", f"--data-dir={self.data_dir}", "-o", "json", *flags],
+            [PROGRAM, command, f"--data-dir={self.data_dir}", "-o", "json", *flags],
             capture_output=True,
             timeout=_READ_SECONDS,
             check=False,

@@ -113,6 +113,7 @@ _COMMON = [
         "github.com/cert-manager/cert-manager/cmd/controller",
         "deploy/crds",
     ),
+    Program("helm", Module("helm", "helm.sh/helm/v4"), "helm.sh/helm/v4/cmd/helm"),
 ]
 PROGRAMS = {program.name: program for program in [*_kubernetes("kubernetes"), *_COMMON]}
 COMPAT_PROGRAMS = {program.name: program for program in [*_kubernetes("kubernetes-1.34"), *_COMMON]}
