@@ -8,16 +8,20 @@ type itself is new. Also here: whether everything selected is in sync, for /read
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
+from exporter.backoff import Backoff
 from exporter.batch import Batch
 from exporter.changes.tracker import NO_SCHEMA, Schema
+from exporter.errors import ClusterError
 from exporter.ingest import Removed
 from exporter.kube.audit import Followed
+from exporter.kube.discovery import is_defined
 from exporter.model import Checkpoint, Scope
 from exporter.stream import Stream
 
@@ -42,6 +46,7 @@ log = structlog.get_logger()
 _LAST_WORDS = 3.0
 # A server tells of a changed CRD before it answers by it; so long after that, in seconds, it does.
 _TAKEN_OVER = 2.0
+_ASK_AGAIN = Backoff(first=0.8, factor=2.0, cap=30.0, jitter=1.0)
 _LISTS_AT_ONCE = 8
 _EPOCH_SECONDS = 60.0
 
@@ -223,6 +228,9 @@ class Follower:
             mode = "catch_up" if scope in self._held else "fresh"
             checkpoint = Checkpoint(resource_type.version, "", complete=True)
             self._journal.commit(Batch(checkpoints={scope: checkpoint}))
+        elif checkpoint is None:
+            # What a baseline brings is known to be of this scope also where it breaks off.
+            self._journal.commit(Batch(checkpoints={scope: Checkpoint(resource_type.version, "", complete=False)}))
         refresh = refresh or (checkpoint is not None and checkpoint.version != resource_type.version)
         self._held.add(scope)
         self._begin(resource_type, scope, checkpoint, mode, refresh=refresh)
@@ -245,13 +253,15 @@ class Follower:
     async def _take_away(self, identity: tuple[str, str], uid: str, ended: Iterable[Stream] = ()) -> None:
         """Take everything of a type away, and forget its CRD only then: after a crash before that it is done again."""
         await asyncio.gather(*(self._end(stream) for stream in ended))
+        if await self._is_back(identity):
+            return  # what is held may be of the new one: its first list tells what went
         for scope in [scope for scope in self._held if (scope.group, scope.resource) == identity]:
             await self._remove(scope, self._journal.type_of(scope))
         if self._journal.definitions().get(identity, ("",))[0] == uid:
             self._journal.undefine(*identity)
 
     async def _end(self, stream: Stream) -> None:
-        """Let a stream whose type was removed tell its last, then take everything of its scope away."""
+        """Let a stream whose type was removed tell its last."""
         deadline = time.monotonic() + _LAST_WORDS
         # What ends it is told by the server, in its time.
         while time.monotonic() < deadline and not stream.refused and not stream.task.done():  # noqa: ASYNC110 - it is asked
@@ -259,9 +269,22 @@ class Follower:
         stream.task.cancel()
         if self._ending.get(stream.scope) is stream:
             del self._ending[stream.scope]
-        await self._remove(stream.scope, stream.type)
         self._show(stream.type)
         log.info("type removed", type=str(stream.type))
+
+    async def _is_back(self, identity: tuple[str, str]) -> bool:
+        """Tell whether a type that was removed is there again, as far as we know or the server says.
+
+        Its streams may have told of objects of the new one before the CRDs did: those are not gone.
+        """
+        failures = 0
+        while not any((scope.group, scope.resource) == identity for scope in (*self._streams, *self._ending)):
+            try:
+                return await is_defined(self._api, identity)
+            except ClusterError:
+                failures += 1
+                await asyncio.sleep(_ASK_AGAIN.delay(failures, random.random()))  # noqa: S311 - jitter
+        return True
 
     def _show(self, resource_type: ResourceType) -> None:
         """Bring a type's gauges up to date: those of all its streams, or none when the last is gone."""

@@ -16,13 +16,15 @@ from msgspec import UNSET, Struct
 from exporter.changes.classify import Sections, classify, is_heartbeat, take_apart
 from exporter.changes.diff import Diff
 from exporter.changes.entries import NO_ENTRIES
+from exporter.changes.graves import Graves
+from exporter.changes.order import is_older
 from exporter.changes.pointer import matches
 from exporter.changes.reading import read_version
 from exporter.changes.redact import mask
 from exporter.changes.shallow import shallow
 from exporter.changes.version import Fields, Version, opaque, unpack
 from exporter.changes.writer import find_writer
-from exporter.model import UNRESOLVED, Change, Stored, Tombstone, change_id
+from exporter.model import UNRESOLVED, Change, Stored, change_id
 from exporter.timestamps import normalise, to_nanoseconds
 
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from exporter.changes.pointer import Pattern
     from exporter.changes.redact import Redactor
     from exporter.changes.writer import WriterTable
-    from exporter.model import ChangeType, Event, FieldChange, ObjectKey, ResourceType, Writer
+    from exporter.model import ChangeType, Event, FieldChange, ObjectKey, ResourceType, Tombstone, Writer
     from exporter.timestamps import Timestamp
 
     Cut = Callable[[bytes], bytes]
@@ -96,7 +98,7 @@ class Tracker:
         self._redactor = redactor
         self._writers = writers
         self._stored = stored
-        self._buried = buried
+        self._graves = Graves(buried)
         self._schema = schema
         self._ignore = ignore
         self._recent: dict[ObjectKey, _Recent] = {}
@@ -112,6 +114,8 @@ class Tracker:
     def _observe(self, seen: Observation, batch: Batch, cut: Cut = bytes) -> None:
         key = seen.key
         held = self._last(key, batch)
+        if held is not None and seen.late and _is_over(seen, held):
+            return
         old = held if held is not None and held.uid == seen.head.uid else None
         if seen.mode == "refresh":
             if old is not None and old.resource_version == seen.head.resource_version:
@@ -124,7 +128,7 @@ class Tracker:
         elif old is not None:
             if old.resource_version != seen.head.resource_version:
                 self._modify(seen, key, old, batch, cut)
-        elif held is not None or seen.mode != "live" or not self._is_buried(key, seen.head.uid, batch):
+        elif held is not None or not self._graves.hold(seen, batch):
             if held is not None:
                 self._delete_unseen(seen, key, held, batch)
             self._create(seen, key, batch)
@@ -159,7 +163,7 @@ class Tracker:
             self._forget(key, batch)
             batch.count(resource_type, key.namespace, -1)
             if not silent:
-                batch.tombstones[key] = Tombstone(uid, observed)
+                self._graves.bury(key, uid, observed, batch)
                 batch.changes.append(
                     self._change(resource_type, key, uid, "deleted", "deleted", observed, UNRESOLVED, gap=True)
                 )
@@ -173,7 +177,7 @@ class Tracker:
             batch.objects[key] = stored
             batch.count(seen.type, key.namespace, 1)
             return
-        stone = batch.tombstones.get(key) or self._buried(key)
+        stone = self._graves.stone(key, batch)
         back = (
             stone is not None
             and stone.uid != seen.head.uid
@@ -233,7 +237,7 @@ class Tracker:
             meta = Version(cut(unpack(old.state))).metadata
             told = self._change(seen.type, key, old.uid, "deleted", "deleted", seen.observed, UNRESOLVED, meta=meta)
             batch.changes.append(msgspec.structs.replace(told, resource_version=seen.head.resource_version))
-            batch.tombstones[key] = Tombstone(old.uid, seen.observed)
+            self._graves.bury(key, old.uid, seen.observed, batch)
         self._forget(key, batch)
         batch.count(seen.type, key.namespace, -1)
 
@@ -242,7 +246,7 @@ class Tracker:
         self._forget(key, batch)
         batch.count(seen.type, key.namespace, -1)
         if seen.mode != "baseline":
-            batch.tombstones[key] = Tombstone(old.uid, seen.observed)
+            self._graves.bury(key, old.uid, seen.observed, batch)
             batch.changes.append(
                 self._change(seen.type, key, old.uid, "deleted", "deleted", seen.observed, UNRESOLVED, gap=True)
             )
@@ -266,10 +270,6 @@ class Tracker:
         """Let an object go."""
         batch.objects[key] = None
         self._recent.pop(key, None)
-
-    def _is_buried(self, key: ObjectKey, uid: str, batch: Batch) -> bool:
-        stone = batch.tombstones.get(key) or self._buried(key)
-        return stone is not None and stone.uid == uid
 
     def _read(self, seen: Observation, batch: Batch, before: Version | None = None) -> tuple[Version, bool]:
         secret = not seen.type.group and seen.type.kind == "Secret"
@@ -330,6 +330,12 @@ class Tracker:
             heartbeat=heartbeat,
             gap=gap,
         )
+
+
+def _is_over(seen: Observation, held: Stored) -> bool:
+    """Tell whether what comes late is no newer than what is held in its place. A deletion never is: a uid goes once."""
+    once = seen.event == "deleted" and seen.mode == "live"
+    return not once and not is_older(held.resource_version, seen.head.resource_version)
 
 
 def _swallowed(was: Fields, now: Fields) -> int:
