@@ -144,7 +144,19 @@ class Follower:
         """List a scope again as after a gap; `backwards` says that the history of the server went back."""
         self._list_again(scope)
         if backwards:
-            self._backwards(scope)
+            self.backwards(scope)
+
+    def backwards(self, scope: Scope) -> None:
+        """Note once that the history went backwards, and list what the stream that found it out does not list.
+
+        Others may not find it out: where the server has grown past the version of a stream, it goes on as if nothing
+        had happened.
+        """
+        if time.monotonic() - self._backwards_at > _EPOCH_SECONDS:
+            self._went_backwards()
+            self._backwards_at = time.monotonic()
+            for other in [one for one in self._streams if one != scope]:
+                self._list_again(other)
 
     # -- what discovery tells ---------------------------------------------------------------------------------
 
@@ -242,7 +254,7 @@ class Follower:
         stream = Stream(
             self._api, resource_type, scope, self._inbox, self._health, self._journal,
             selection=self._selection(resource_type.group, resource_type.kind),
-            checkpoint=checkpoint, mode=mode, lists=self._lists, went_backwards=lambda: self._backwards(scope),
+            checkpoint=checkpoint, mode=mode, lists=self._lists, went_backwards=lambda: self.backwards(scope),
             told=lambda: self._show(resource_type),
         )  # fmt: skip
         self._streams[scope] = stream
@@ -307,18 +319,6 @@ class Follower:
             await self._inbox.put(Removed(resource_type, scope))
         while self._journal.checkpoint_of(scope) is not None and scope not in self._streams:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.1)
-
-    def _backwards(self, scope: Scope) -> None:
-        """Note once that the history went backwards, and list what the stream that found it out does not list.
-
-        Others may not find it out: where the server has grown past the version of a stream, it goes on as if nothing
-        had happened.
-        """
-        if time.monotonic() - self._backwards_at > _EPOCH_SECONDS:
-            self._backwards_at = time.monotonic()
-            self._went_backwards()
-            for other in [one for one in self._streams if one != scope]:
-                self._list_again(other)
 
     def _list_again(self, scope: Scope) -> None:
         """List a scope as after a gap, unless that is what is done at this moment."""

@@ -20,7 +20,7 @@ from exporter.kube.schema import Definition
 from exporter.kube.selection import TypeSelection
 from exporter.metrics.changes import ChangeMetrics
 from exporter.metrics.health import Health
-from tests.changes.objects import KEY, WIDGET
+from tests.changes.objects import KEY, WIDGET, entry
 from tests.kube.watching import PATH, bookmark, event, page, status
 from tests.scripted import STALL, Reply, Server, serve
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-_ALL = TypeSelection()
+_ALL, _WHOLE = TypeSelection(), Selection()
 OLD, NEW = (Definition(uid, WIDGET, NO_SCHEMA, "digest") for uid in ("crd-old", "crd-new"))
 
 
@@ -43,7 +43,9 @@ class Run:
         self._kubeconfig.write_text(server.kubeconfig)
 
     @asynccontextmanager
-    async def __call__(self, *, types: TypeSelection = _ALL, commits: bool = True) -> AsyncIterator[Follower]:
+    async def __call__(
+        self, *, types: TypeSelection = _ALL, selection: Selection = _WHOLE, commits: bool = True
+    ) -> AsyncIterator[Follower]:
         """Run until the block ends; then it is as if killed: what is not committed is lost."""
         journal, inbox, health = self.journal, Inbox(), Health()
         tracker = Tracker(
@@ -54,7 +56,7 @@ class Run:
         async with Api.connect(str(self._kubeconfig)) as api:
             follower = Follower(
                 api, journal, inbox, health, types=types, namespaces=(),
-                selection=lambda *_: Selection(), went_backwards=lambda: None,
+                selection=lambda *_: selection, went_backwards=lambda: None,
             )  # fmt: skip
             working = asyncio.create_task(ingest.run()) if commits else None
             try:
@@ -204,3 +206,36 @@ async def test_a_selection_knows_what_a_broken_baseline_has_left(tmp_path: Path)
             follower.forget_unselected()
 
         assert (run.journal.counts(), run.journal.scopes(), run.told) == ({}, [], [])
+
+
+BORN, LATER = "2026-03-01T09:00:00Z", "2026-03-01T09:02:00Z"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ([BORN], ["created 2", "created 3"]),
+        ([BORN, LATER], ["created 3"]),
+        ([BORN, None], ["created 3"]),
+        ([], ["created 3"]),
+    ],
+    ids=["as it was made", "minutes later", "at a time that is not said", "by nobody knows whom"],
+)
+async def test_what_comes_into_a_selection_is_no_creation(
+    tmp_path: Path, written: list[str | None], told: list[str]
+) -> None:
+    """An old object is silent when a write selects it; a new one is told, however wrong our clock is."""
+    made = {"managedFields": [entry("app", "spec.a", time=time) for time in written]}
+    new = {"name": "other", "managedFields": [entry("app", "spec.a", time=BORN)]}
+    stream: list[Any] = [
+        bookmark(1, end=True),
+        event("ADDED", 2, meta=made),
+        event("ADDED", 3, uid="uid-2", meta=new),
+        STALL,
+    ]
+    async with running(tmp_path, Reply(200, stream)) as (run, _):
+        run.journal.define(*WIDGET.identity, OLD.uid, OLD.digest)
+        async with run(selection=Selection(label_selector="app=web")) as follower:
+            follower.defined(OLD)
+
+            assert await run.until(*told) == told

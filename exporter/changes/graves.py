@@ -49,9 +49,14 @@ class Graves:
 
     def hold(self, seen: Observation, batch: Batch) -> bool:
         """Tell whether a watch speaks of an object that was deleted before. What a list holds is there."""
-        uid = seen.head.uid
-        if seen.mode != "live" and not seen.late:
-            self._uids.pop(uid, None)  # the history went back: it may go again
-            return False
+        return (seen.mode == "live" or seen.late) and self._know(seen, batch)
+
+    def open(self, seen: Observation, batch: Batch) -> bool:
+        """Take in that an object is there, and tell whether it was deleted before: then the history went back."""
+        known = self._know(seen, batch)
+        self._uids.pop(seen.head.uid, None)
+        return known
+
+    def _know(self, seen: Observation, batch: Batch) -> bool:
         stone = self.stone(seen.key, batch)
-        return uid in self._uids or (stone is not None and stone.uid == uid)
+        return seen.head.uid in self._uids or (stone is not None and stone.uid == seen.head.uid)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from exporter.changes.pointer import Pattern
     from exporter.changes.redact import Redactor
     from exporter.changes.writer import WriterTable
-    from exporter.model import ChangeType, Event, FieldChange, ObjectKey, ResourceType, Tombstone, Writer
+    from exporter.model import ChangeType, Event, FieldChange, ObjectKey, ResourceType, Scope, Tombstone, Writer
     from exporter.timestamps import Timestamp
 
     Cut = Callable[[bytes], bytes]
@@ -78,6 +78,8 @@ class Tracker:
         stored: looks up the last-seen version of an object
         buried: looks up the tombstone of an object
         schema: looks up what is known of a type's schema
+        went_backwards: is called when a list shows that the server's history did; may set another epoch
+        epoch: part of every change id
 
     """
 
@@ -90,6 +92,7 @@ class Tracker:
         stored: Callable[[ObjectKey], Stored | None],
         buried: Callable[[ObjectKey], Tombstone | None],
         schema: Callable[[ResourceType], Schema] = lambda _: NO_SCHEMA,
+        went_backwards: Callable[[Scope], None] = lambda _: None,
         ignore: tuple[Pattern, ...] = (),
         epoch: int = 0,
     ) -> None:
@@ -100,6 +103,7 @@ class Tracker:
         self._stored = stored
         self._graves = Graves(buried)
         self._schema = schema
+        self._went_backwards = went_backwards
         self._ignore = ignore
         self._recent: dict[ObjectKey, _Recent] = {}
 
@@ -171,6 +175,8 @@ class Tracker:
     # -- the four things that can happen ----------------------------------------------------------------------
 
     def _create(self, seen: Observation, key: ObjectKey, batch: Batch) -> None:
+        if self._graves.open(seen, batch) and seen.mode == "catch_up":
+            self._went_backwards(seen.scope)  # before there is an id: what it tells may have been told once
         version, untouched = self._read(seen, batch)
         stored = Stored(seen.head.uid, seen.head.resource_version, version.pack())
         if seen.mode == "baseline":
@@ -197,6 +203,8 @@ class Tracker:
         self._remember(key, _Recent(stored, version.raw, untouched))
 
     def _modify(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch, cut: Cut) -> None:
+        if seen.mode == "catch_up" and is_older(seen.head.resource_version, old.resource_version):
+            self._went_backwards(seen.scope)  # as above
         recent = self._recent.pop(key, None)
         if recent is not None and recent.stored is old:
             was, known = Version(cut(recent.raw)), recent.untouched

@@ -14,7 +14,7 @@ from exporter.changes.diff import Diff
 from exporter.changes.observation import Head, Mode, Observation
 from exporter.changes.pointer import compile_patterns
 from exporter.changes.tracker import Schema
-from exporter.model import Event, Writer, change_id, encode
+from exporter.model import Event, Scope, Writer, change_id, encode
 from tests.changes.objects import KEY, SCOPE, WIDGET, World, at, entry, seen, widget
 
 
@@ -86,6 +86,38 @@ def test_what_a_list_brings_back_can_go_and_come_again() -> None:
     world.buried.clear()  # as after ten minutes
 
     assert words(world, seen(widget(3), "added")) == [("added", "created")]
+
+
+@pytest.mark.parametrize(
+    ("before", "listed", "backwards"),
+    [
+        (seen(widget(9)), widget(8), True),
+        (seen(widget(9), "deleted"), widget(5), True),
+        (seen(widget(9)), widget(10), False),
+        (seen(widget(9)), widget(9), False),
+        (seen(widget(9), "deleted"), widget(12, uid="uid-2"), False),
+    ],
+    ids=["an older version", "what was deleted", "a newer version", "what is known", "another object in the place"],
+)
+def test_a_list_shows_that_the_history_went_backwards(
+    before: Observation, listed: dict[str, Any], backwards: bool
+) -> None:
+    """An older version, or one of what was deleted, begins a new epoch before its own change gets an id."""
+    world = World()
+    world.take(seen(widget(1), "added"), before)
+    epochs = []
+
+    def went_backwards(scope: Scope) -> None:
+        epochs.append(scope)
+        world.tracker.epoch = 1
+
+    world.tracker._went_backwards = went_backwards
+    told = world.take(seen(listed, "added", "catch_up"))
+
+    assert epochs == [SCOPE] * backwards
+    assert [change.id for change in told] == [
+        change_id("cluster-1", int(backwards), change.uid, change.resource_version, change.event) for change in told
+    ]
 
 
 def test_a_deletion_of_another_uid_is_dropped() -> None:

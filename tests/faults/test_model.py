@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 Model.TestCase.settings = settings(
-    max_examples=3000 if FULL else 180,
-    stateful_step_count=80 if FULL else 25,
+    max_examples=1500 if FULL else 180,
+    stateful_step_count=50 if FULL else 25,
     derandomize=not FULL,
     deadline=None,
     # Who only wants to know whether there is an example need not wait for the smallest one.
     phases=tuple(set(Phase) - {Phase.shrink}) if os.environ.get("FAULTS") == "brief" else tuple(Phase),
     suppress_health_check=list(HealthCheck),
 )
-TestModel = Model.TestCase
+TestModel = pytest.mark.timeout(3600 if FULL else 300)(Model.TestCase)
 
 
 @pytest.fixture
