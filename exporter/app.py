@@ -14,7 +14,7 @@ import signal
 import sqlite3
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvloop
@@ -49,7 +49,7 @@ from exporter.web import serve
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from exporter.batch import Series
     from exporter.delivery import Consumer
@@ -94,7 +94,10 @@ async def _run(options: RunOptions, config: Config) -> int:
     health.config_last_reload_successful.set(1)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(Api.connect(options.kubeconfig, options.context))
-        cluster_uid = await api.cluster_uid()
+        cluster_uid = await _unless(stop, api.cluster_uid())
+        if cluster_uid is None:
+            log.info("stopped")
+            return 0
         key = b""
 
         async def build(journal: Journal) -> Exporter:
@@ -122,6 +125,18 @@ async def _run(options: RunOptions, config: Config) -> int:
         await supervisor.run(stop)
         log.info("stopped")
     return 0
+
+
+async def _unless(stop: asyncio.Event, question: Coroutine[Any, Any, str]) -> str | None:
+    """Wait for an answer; None when told to stop before it came."""
+    asking, stopped = asyncio.create_task(question), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({asking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return asking.result() if asking.done() else None
+    finally:
+        asking.cancel()
+        stopped.cancel()
+        await asyncio.gather(asking, stopped, return_exceptions=True)
 
 
 async def _consumers(settings: Settings | None, journal: Journal, config: Config, cluster_uid: str) -> list[Consumer]:
@@ -195,6 +210,7 @@ class Exporter:
             stored=journal.object,
             buried=journal.tombstone,
             schema=self._follower.schema,
+            went_backwards=self._follower.backwards,
             ignore=compile_patterns(config.changes.ignore_paths),
             epoch=journal.epoch,
         )

@@ -8,16 +8,20 @@ type itself is new. Also here: whether everything selected is in sync, for /read
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
+from exporter.backoff import Backoff
 from exporter.batch import Batch
-from exporter.changes.tracker import NO_SCHEMA, Schema
+from exporter.changes.schema import NO_SCHEMA, Schema
+from exporter.errors import ClusterError
 from exporter.ingest import Removed
 from exporter.kube.audit import Followed
+from exporter.kube.discovery import is_defined
 from exporter.model import Checkpoint, Scope
 from exporter.stream import Stream
 
@@ -42,6 +46,7 @@ log = structlog.get_logger()
 _LAST_WORDS = 3.0
 # A server tells of a changed CRD before it answers by it; so long after that, in seconds, it does.
 _TAKEN_OVER = 2.0
+_ASK_AGAIN = Backoff(first=0.8, factor=2.0, cap=30.0, jitter=1.0)
 _LISTS_AT_ONCE = 8
 _EPOCH_SECONDS = 60.0
 
@@ -139,7 +144,19 @@ class Follower:
         """List a scope again as after a gap; `backwards` says that the history of the server went back."""
         self._list_again(scope)
         if backwards:
-            self._backwards(scope)
+            self.backwards(scope)
+
+    def backwards(self, scope: Scope) -> None:
+        """Note once that the history went backwards, and list what the stream that found it out does not list.
+
+        Others may not find it out: where the server has grown past the version of a stream, it goes on as if nothing
+        had happened.
+        """
+        if time.monotonic() - self._backwards_at > _EPOCH_SECONDS:
+            self._went_backwards()
+            self._backwards_at = time.monotonic()
+            for other in [one for one in self._streams if one != scope]:
+                self._list_again(other)
 
     # -- what discovery tells ---------------------------------------------------------------------------------
 
@@ -223,6 +240,9 @@ class Follower:
             mode = "catch_up" if scope in self._held else "fresh"
             checkpoint = Checkpoint(resource_type.version, "", complete=True)
             self._journal.commit(Batch(checkpoints={scope: checkpoint}))
+        elif checkpoint is None:
+            # What a baseline brings is known to be of this scope also where it breaks off.
+            self._journal.commit(Batch(checkpoints={scope: Checkpoint(resource_type.version, "", complete=False)}))
         refresh = refresh or (checkpoint is not None and checkpoint.version != resource_type.version)
         self._held.add(scope)
         self._begin(resource_type, scope, checkpoint, mode, refresh=refresh)
@@ -234,7 +254,7 @@ class Follower:
         stream = Stream(
             self._api, resource_type, scope, self._inbox, self._health, self._journal,
             selection=self._selection(resource_type.group, resource_type.kind),
-            checkpoint=checkpoint, mode=mode, lists=self._lists, went_backwards=lambda: self._backwards(scope),
+            checkpoint=checkpoint, mode=mode, lists=self._lists, went_backwards=lambda: self.backwards(scope),
             told=lambda: self._show(resource_type),
         )  # fmt: skip
         self._streams[scope] = stream
@@ -245,13 +265,15 @@ class Follower:
     async def _take_away(self, identity: tuple[str, str], uid: str, ended: Iterable[Stream] = ()) -> None:
         """Take everything of a type away, and forget its CRD only then: after a crash before that it is done again."""
         await asyncio.gather(*(self._end(stream) for stream in ended))
+        if await self._is_back(identity):
+            return  # what is held may be of the new one: its first list tells what went
         for scope in [scope for scope in self._held if (scope.group, scope.resource) == identity]:
             await self._remove(scope, self._journal.type_of(scope))
         if self._journal.definitions().get(identity, ("",))[0] == uid:
             self._journal.undefine(*identity)
 
     async def _end(self, stream: Stream) -> None:
-        """Let a stream whose type was removed tell its last, then take everything of its scope away."""
+        """Let a stream whose type was removed tell its last."""
         deadline = time.monotonic() + _LAST_WORDS
         # What ends it is told by the server, in its time.
         while time.monotonic() < deadline and not stream.refused and not stream.task.done():  # noqa: ASYNC110 - it is asked
@@ -259,9 +281,22 @@ class Follower:
         stream.task.cancel()
         if self._ending.get(stream.scope) is stream:
             del self._ending[stream.scope]
-        await self._remove(stream.scope, stream.type)
         self._show(stream.type)
         log.info("type removed", type=str(stream.type))
+
+    async def _is_back(self, identity: tuple[str, str]) -> bool:
+        """Tell whether a type that was removed is there again, as far as we know or the server says.
+
+        Its streams may have told of objects of the new one before the CRDs did: those are not gone.
+        """
+        failures = 0
+        while not any((scope.group, scope.resource) == identity for scope in (*self._streams, *self._ending)):
+            try:
+                return await is_defined(self._api, identity)
+            except ClusterError:
+                failures += 1
+                await asyncio.sleep(_ASK_AGAIN.delay(failures, random.random()))  # noqa: S311 - jitter
+        return True
 
     def _show(self, resource_type: ResourceType) -> None:
         """Bring a type's gauges up to date: those of all its streams, or none when the last is gone."""
@@ -284,18 +319,6 @@ class Follower:
             await self._inbox.put(Removed(resource_type, scope))
         while self._journal.checkpoint_of(scope) is not None and scope not in self._streams:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.1)
-
-    def _backwards(self, scope: Scope) -> None:
-        """Note once that the history went backwards, and list what the stream that found it out does not list.
-
-        Others may not find it out: where the server has grown past the version of a stream, it goes on as if nothing
-        had happened.
-        """
-        if time.monotonic() - self._backwards_at > _EPOCH_SECONDS:
-            self._backwards_at = time.monotonic()
-            self._went_backwards()
-            for other in [one for one in self._streams if one != scope]:
-                self._list_again(other)
 
     def _list_again(self, scope: Scope) -> None:
         """List a scope as after a gap, unless that is what is done at this moment."""

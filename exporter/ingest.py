@@ -210,7 +210,7 @@ class Ingest:
     def _take(self, item: Item, batch: Batch) -> None:
         if isinstance(item, Observation):
             self._tracker.observe(item, batch)
-            if item.mode == "live":
+            if item.mode == "live" and not item.late:
                 batch.checkpoints[item.scope] = Checkpoint(item.type.version, item.head.resource_version, complete=True)
         elif isinstance(item, Listed):
             silent = item.mode == "baseline"

@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from exporter.kube.collection import Selection
     from exporter.metrics.health import Health
     from exporter.model import Checkpoint, ResourceType, Scope
+    from exporter.timestamps import Timestamp
 
 
 log = structlog.get_logger()
 
-# With selectors, an object that was made longer ago than this, in nanoseconds, has come into the selection.
+# With selectors, an object that was made longer than this, in nanoseconds, before it was written has come into the
+# selection.
 _NEWBORN = 60_000_000_000
 _NOT_FOUND = 404
 # Seconds between questions that got no answer.
@@ -174,8 +176,8 @@ class Stream:
         if seen.event == "deleted" and await self._still_there(seen.head.namespace, seen.head.name, seen.head.uid):
             return replace(seen, mode="left")
         if seen.event == "added":
-            created = normalise(_created(seen.raw))
-            if created and to_nanoseconds(seen.observed) - to_nanoseconds(created) > _NEWBORN:
+            created, written = _times(seen.raw)
+            if created and to_nanoseconds(written or seen.observed) - to_nanoseconds(created) > _NEWBORN:
                 return replace(seen, mode="baseline")
         return seen
 
@@ -202,5 +204,12 @@ class Stream:
         return True
 
 
-def _created(raw: bytes) -> str:
-    return str(read_object(raw)[0].get("metadata", {}).get("creationTimestamp", ""))
+def _times(raw: bytes) -> tuple[Timestamp | None, Timestamp | None]:
+    """Tell when an object was made, and when it was last written: both by the server's clock, or unknown."""
+    meta = read_object(raw)[0].get("metadata", {})
+    entries = meta.get("managedFields")
+    times = [normalise(str(entry.get("time", ""))) for entry in entries or () if isinstance(entry, dict)]
+    known = [time for time in times if time]
+    # An entry may have no time; that write may have been the last one.
+    written = max(known) if known and len(known) == len(times) else None
+    return normalise(str(meta.get("creationTimestamp", ""))), written

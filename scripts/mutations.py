@@ -68,8 +68,8 @@ MUTATIONS = (
     ),
     Mutation(
         "tombstones",
-        "exporter/changes/tracker.py",
-        "        return stone is not None and stone.uid == uid\n",
+        "exporter/changes/graves.py",
+        '        return (seen.mode == "live" or seen.late) and self._know(seen, batch)\n',
         "        return False\n",
         ("tests/changes/test_tracker.py::test_a_late_event_of_a_deleted_object_does_not_bring_it_back",),
     ),
@@ -100,7 +100,7 @@ MUTATIONS = (
     Mutation(
         "a baseline counts only when it is complete",
         "exporter/ingest.py",
-        '            if item.mode == "live":\n',
+        '            if item.mode == "live" and not item.late:\n',
         "            if item.event:\n",
         (
             "tests/test_ingest.py::test_a_baseline_has_no_checkpoint_before_it_is_complete",
@@ -197,6 +197,50 @@ MUTATIONS = (
         ("tests/kube/test_odd_streams.py::test_a_late_event_does_not_take_us_back",),
     ),
     Mutation(
+        "what comes late is marked as such",
+        "exporter/kube/reflector.py",
+        "            item = replace(item, late=True)\n",
+        "",
+        ("tests/kube/test_odd_streams.py::test_a_late_event_does_not_take_us_back", MODEL),
+    ),
+    Mutation(
+        "what comes late is news only if it is newer",
+        "exporter/changes/tracker.py",
+        "        if held is not None and seen.late and _is_over(seen, held):\n            return\n",
+        "",
+        (
+            "tests/changes/test_tracker.py::test_a_late_event_takes_nothing_back",
+            f"{_STEPS}::test_a_late_event_is_no_change",
+        ),
+    ),
+    Mutation(
+        "all that were deleted in a place are known",
+        "exporter/changes/graves.py",
+        "        self._uids[uid] = None\n",
+        "",
+        ("tests/changes/test_tracker.py::test_a_late_event_brings_back_none_of_those_that_were_deleted",),
+    ),
+    Mutation(
+        "a removed type takes nothing along before its CRD is surely gone",
+        "exporter/follow.py",
+        "        if await self._is_back(identity):\n",
+        "        if not identity:\n",
+        (
+            "tests/test_follow.py::test_nothing_goes_with_a_type_before_the_server_says_that_it_is_gone",
+            f"{_STEPS}::test_a_type_that_comes_back_soon_takes_nothing_of_the_new_one_along",
+        ),
+    ),
+    Mutation(
+        "a baseline that has begun is known",
+        "exporter/follow.py",
+        "        elif checkpoint is None:\n",
+        "        elif not scope:\n",
+        (
+            "tests/test_follow.py::test_a_selection_knows_what_a_broken_baseline_has_left",
+            f"{_STEPS}::test_a_baseline_that_was_broken_off_leaves_nothing_behind",
+        ),
+    ),
+    Mutation(
         "a stream that is silent for too long is dead",
         "exporter/kube/reflector.py",
         "                read_timeout=seconds + 30.0 if self._bookmarks is False else _SILENCE,\n",
@@ -223,6 +267,13 @@ MUTATIONS = (
         "        self._tracker.epoch = self._journal.epoch\n",
         "",
         (f"{_STEPS}::test_a_history_that_went_back_tells_under_other_ids",),
+    ),
+    Mutation(
+        "a list shows that the history went backwards",
+        "exporter/changes/tracker.py",
+        '        if seen.mode == "catch_up" and is_older(seen.head.resource_version, old.resource_version):\n',
+        "        if not seen:\n",
+        ("tests/changes/test_tracker.py::test_a_list_shows_that_the_history_went_backwards",),
     ),
     Mutation(
         "totals are counted again from the changes",

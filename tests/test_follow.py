@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.changes.redact import Redactor
-from exporter.changes.tracker import NO_SCHEMA, Tracker
+from exporter.changes.schema import NO_SCHEMA
+from exporter.changes.tracker import Tracker
 from exporter.changes.writer import WriterTable
 from exporter.follow import Follower
 from exporter.history import changes
@@ -21,8 +22,8 @@ from exporter.kube.schema import Definition
 from exporter.kube.selection import TypeSelection
 from exporter.metrics.changes import ChangeMetrics
 from exporter.metrics.health import Health
-from tests.changes.objects import KEY, WIDGET
-from tests.kube.watching import PATH, bookmark, event, status
+from tests.changes.objects import KEY, WIDGET, entry
+from tests.kube.watching import PATH, bookmark, event, page, status
 from tests.scripted import STALL, Reply, Server, serve
 
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_ALL, _WHOLE = TypeSelection(), Selection()
 OLD, NEW = (Definition(uid, WIDGET, NO_SCHEMA, "digest") for uid in ("crd-old", "crd-new"))
 
 
@@ -42,7 +45,9 @@ class Run:
         self._kubeconfig.write_text(server.kubeconfig)
 
     @asynccontextmanager
-    async def __call__(self, *, commits: bool = True) -> AsyncIterator[Follower]:
+    async def __call__(
+        self, *, types: TypeSelection = _ALL, selection: Selection = _WHOLE, commits: bool = True
+    ) -> AsyncIterator[Follower]:
         """Run until the block ends; then it is as if killed: what is not committed is lost."""
         journal, inbox, health = self.journal, Inbox(), Health()
         tracker = Tracker(
@@ -52,8 +57,8 @@ class Run:
         ingest = Ingest(inbox, tracker, journal, ChangeMetrics(), health)
         async with Api.connect(str(self._kubeconfig)) as api:
             follower = Follower(
-                api, journal, inbox, health, types=TypeSelection(), namespaces=(),
-                selection=lambda *_: Selection(), went_backwards=lambda: None,
+                api, journal, inbox, health, types=types, namespaces=(),
+                selection=lambda *_: selection, went_backwards=lambda: None,
             )  # fmt: skip
             working = asyncio.create_task(ingest.run()) if commits else None
             try:
@@ -82,6 +87,7 @@ async def running(directory: Path, *script: Any) -> AsyncIterator[tuple[Run, Ser
     """Make a run on an empty journal."""
     async with serve() as server:
         server.on(PATH, *script)
+        server.on(CRDS, page(9))
         journal = Journal.open(None)
         journal.note("discovered", "yes")
         yield Run(server, directory, journal), server
@@ -168,3 +174,70 @@ async def test_the_end_of_a_type_is_told_though_its_first_list_was_never_complet
 
             assert run.journal.object(KEY) is None
             assert run.journal.counts() == {}
+
+
+async def test_nothing_goes_with_a_type_before_the_server_says_that_it_is_gone(tmp_path: Path) -> None:
+    """No answer is no deletion; where a CRD is there again, what streams have told may be of the new type already."""
+    back = page(9, {"metadata": {"name": str(WIDGET), "uid": NEW.uid}})
+    list_and_404 = [Reply(200, listing(event("ADDED", 1), version=1)), status(404, "NotFound")]
+    async with running(tmp_path, *list_and_404) as (run, server), run() as follower:
+        server.on(CRDS, status(500, "InternalError"), back)
+        follower.defined(OLD)
+        follower.complete(frozenset({OLD.uid}))
+        assert await run.until("created 1") == ["created 1"]
+        follower.undefined(OLD)
+        asked = await server.wait_for(2, CRDS)
+        await asyncio.sleep(0.3)
+
+        assert asked[0].query == {"fieldSelector": f"metadata.name={WIDGET}"}
+        assert run.told == ["created 1"]
+        assert run.journal.definitions()[WIDGET.identity][0] == OLD.uid
+
+
+async def test_a_selection_knows_what_a_broken_baseline_has_left(tmp_path: Path) -> None:
+    """Objects of a first list that was never complete go without a word when their type is selected no longer."""
+    async with running(tmp_path, Reply(200, [event("ADDED", 1), STALL])) as (run, _):
+        run.journal.define(*WIDGET.identity, OLD.uid, OLD.digest)
+        async with run() as follower:
+            follower.defined(OLD)
+            for _ in range(100):
+                if run.journal.object(KEY):
+                    break
+                await asyncio.sleep(0.05)
+        async with run(types=TypeSelection(exclude=("example.com/*",))) as follower:
+            follower.forget_unselected()
+
+        assert (run.journal.counts(), run.journal.scopes(), run.told) == ({}, [], [])
+
+
+BORN, LATER = "2026-03-01T09:00:00Z", "2026-03-01T09:02:00Z"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ([BORN], ["created 2", "created 3"]),
+        ([BORN, LATER], ["created 3"]),
+        ([BORN, None], ["created 3"]),
+        ([], ["created 3"]),
+    ],
+    ids=["as it was made", "minutes later", "at a time that is not said", "by nobody knows whom"],
+)
+async def test_what_comes_into_a_selection_is_no_creation(
+    tmp_path: Path, written: list[str | None], told: list[str]
+) -> None:
+    """An old object is silent when a write selects it; a new one is told, however wrong our clock is."""
+    made = {"managedFields": [entry("app", "spec.a", time=time) for time in written]}
+    new = {"name": "other", "managedFields": [entry("app", "spec.a", time=BORN)]}
+    stream: list[Any] = [
+        bookmark(1, end=True),
+        event("ADDED", 2, meta=made),
+        event("ADDED", 3, uid="uid-2", meta=new),
+        STALL,
+    ]
+    async with running(tmp_path, Reply(200, stream)) as (run, _):
+        run.journal.define(*WIDGET.identity, OLD.uid, OLD.digest)
+        async with run(selection=Selection(label_selector="app=web")) as follower:
+            follower.defined(OLD)
+
+            assert await run.until(*told) == told

@@ -7,6 +7,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.changes.observation import Observation
 from exporter.changes.redact import Redactor
@@ -121,6 +122,14 @@ async def test_the_checkpoint_follows_what_is_committed() -> None:
 
     await loop.take(Progress(WIDGET, SCOPE, "9"))
     assert loop.journal.checkpoint_of(SCOPE) == Checkpoint("v1", "9", complete=True)
+
+
+async def test_what_comes_late_does_not_take_the_checkpoint_back() -> None:
+    """A live observation that its stream has passed before is no place to go on from."""
+    loop = Loop()
+    await loop.take(seen(widget(8), "added"), replace(seen(widget(5, uid="uid-2", meta={"name": "b"})), late=True))
+
+    assert loop.journal.checkpoint_of(SCOPE) == Checkpoint("v1", "8", complete=True)
 
 
 async def test_what_a_list_does_not_hold_any_more_was_deleted() -> None:

@@ -49,6 +49,7 @@ class Observation(Struct, frozen=True):
         raw: its JSON
         observed: when it was read
         mode: how it is to be taken
+        late: its stream had told of a later version before, perhaps of another object
 
     """
 
@@ -59,6 +60,7 @@ class Observation(Struct, frozen=True):
     raw: bytes
     observed: Timestamp
     mode: Mode = "live"
+    late: bool = False
 
     @property
     def key(self) -> ObjectKey:

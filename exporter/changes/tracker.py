@@ -8,7 +8,7 @@ comes with the observations.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -16,14 +16,17 @@ from msgspec import UNSET, Struct
 from exporter.changes.classify import Sections, classify, is_heartbeat, take_apart
 from exporter.changes.diff import Diff
 from exporter.changes.entries import NO_ENTRIES
+from exporter.changes.graves import Graves
+from exporter.changes.order import is_older
 from exporter.changes.pointer import matches
 from exporter.changes.reading import read_version
 from exporter.changes.redact import mask
+from exporter.changes.schema import NO_SCHEMA
 from exporter.changes.shallow import shallow
 from exporter.changes.step import Step
 from exporter.changes.version import Fields, Version, opaque, unpack
 from exporter.changes.writer import find_writer
-from exporter.model import UNRESOLVED, Change, Stored, Tombstone, change_id
+from exporter.model import UNRESOLVED, Change, Stored, change_id
 from exporter.timestamps import normalise, to_nanoseconds
 
 
@@ -34,9 +37,10 @@ if TYPE_CHECKING:
     from exporter.changes.observation import Observation
     from exporter.changes.pointer import Pattern
     from exporter.changes.redact import Redactor
+    from exporter.changes.schema import Schema
     from exporter.changes.step import Follow
     from exporter.changes.writer import WriterTable
-    from exporter.model import ChangeType, Event, FieldChange, ObjectKey, ResourceType, Writer
+    from exporter.model import ChangeType, Event, FieldChange, ObjectKey, ResourceType, Scope, Tombstone, Writer
     from exporter.timestamps import Timestamp
 
     Cut = Callable[[bytes], bytes]
@@ -47,32 +51,6 @@ RECREATED_WITHIN = 600_000_000_000
 # that were not touched for a while costs less than to walk over a hundred small objects.
 _RECENT = 1024
 _NOTHING = Fields(b"{}")
-
-
-class Schema(Struct, frozen=True):
-    """What a CRD's schema tells, by place; in a place `*` stands for any index or free key.
-
-    Args:
-        list_keys: keys of list-maps
-        passwords: fields that are passwords
-        sets: lists that are sets
-        defaults: what the server fills in
-        quantities: fields that hold a quantity of Kubernetes
-        durations: fields that hold a duration of Go
-        known: there is such a schema; without one nothing can be said from what it lacks
-
-    """
-
-    list_keys: dict[tuple[str, ...], tuple[str, ...]] = {}
-    passwords: tuple[tuple[str, ...], ...] = ()
-    sets: frozenset[tuple[str, ...]] = frozenset()
-    defaults: dict[tuple[str, ...], Any] = {}
-    quantities: frozenset[tuple[str, ...]] = frozenset()
-    durations: frozenset[tuple[str, ...]] = frozenset()
-    known: bool = False
-
-
-NO_SCHEMA = Schema()
 
 
 class _Recent(Struct, frozen=True):
@@ -99,6 +77,8 @@ class Tracker:
         buried: looks up the tombstone of an object
         schema: looks up what is known of a type's schema
         follow: is told what became of each object, before that is in the batch: where it raises, nothing is
+        went_backwards: is called when a list shows that the server's history did; may set another epoch
+        epoch: part of every change id
 
     """
 
@@ -111,6 +91,7 @@ class Tracker:
         stored: Callable[[ObjectKey], Stored | None],
         buried: Callable[[ObjectKey], Tombstone | None],
         schema: Callable[[ResourceType], Schema] = lambda _: NO_SCHEMA,
+        went_backwards: Callable[[Scope], None] = lambda _: None,
         ignore: tuple[Pattern, ...] = (),
         follow: Follow = _nobody,
         epoch: int = 0,
@@ -120,8 +101,9 @@ class Tracker:
         self._redactor = redactor
         self._writers = writers
         self._stored = stored
-        self._buried = buried
+        self._graves = Graves(buried)
         self._schema = schema
+        self._went_backwards = went_backwards
         self._ignore = ignore
         self._follow = follow
         self._recent: dict[ObjectKey, _Recent] = {}
@@ -137,6 +119,8 @@ class Tracker:
     def _observe(self, seen: Observation, batch: Batch, cut: Cut = bytes) -> None:
         key = seen.key
         held = self._last(key, batch)
+        if held is not None and seen.late and _is_over(seen, held):
+            return
         old = held if held is not None and held.uid == seen.head.uid else None
         if seen.mode == "refresh":
             if old is not None and old.resource_version == seen.head.resource_version:
@@ -150,7 +134,7 @@ class Tracker:
         elif old is not None:
             if old.resource_version != seen.head.resource_version:
                 self._modify(seen, key, old, batch, cut)
-        elif held is not None or seen.mode != "live" or not self._is_buried(key, seen.head.uid, batch):
+        elif held is not None or not self._graves.hold(seen, batch):
             if held is not None:
                 self._delete_unseen(seen, key, held, batch)
             self._create(seen, key, batch)
@@ -198,6 +182,8 @@ class Tracker:
     # -- the four things that can happen ----------------------------------------------------------------------
 
     def _create(self, seen: Observation, key: ObjectKey, batch: Batch) -> None:
+        if self._graves.open(seen, batch) and seen.mode == "catch_up":
+            self._went_backwards(seen.scope)  # before there is an id: what it tells may have been told once
         version, untouched = self._read(seen, batch)
         stored = Stored(seen.head.uid, seen.head.resource_version, version.pack())
         if seen.mode == "baseline":
@@ -205,7 +191,7 @@ class Tracker:
             batch.objects[key] = stored
             batch.count(seen.type, key.namespace, 1)
             return
-        stone = batch.tombstones.get(key) or self._buried(key)
+        stone = self._graves.stone(key, batch)
         back = (
             stone is not None
             and stone.uid != seen.head.uid
@@ -226,6 +212,8 @@ class Tracker:
         self._remember(key, _Recent(stored, version.raw, untouched))
 
     def _modify(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch, cut: Cut) -> None:
+        if seen.mode == "catch_up" and is_older(seen.head.resource_version, old.resource_version):
+            self._went_backwards(seen.scope)  # as above
         recent = self._recent.pop(key, None)
         if recent is not None and recent.stored is old:
             was, known = Version(cut(recent.raw)), recent.untouched
@@ -282,7 +270,7 @@ class Tracker:
         """Let an object go, and tell so if there is a change to be told."""
         self._follow(step, batch)
         if step.change is not None:
-            batch.tombstones[step.key] = Tombstone(step.uid, step.observed)
+            self._graves.bury(step.key, step.uid, step.observed, batch)
             batch.changes.append(step.change)
         batch.objects[step.key] = None
         self._recent.pop(step.key, None)
@@ -302,10 +290,6 @@ class Tracker:
         if len(self._recent) >= _RECENT:
             del self._recent[next(iter(self._recent))]
         self._recent[key] = recent
-
-    def _is_buried(self, key: ObjectKey, uid: str, batch: Batch) -> bool:
-        stone = batch.tombstones.get(key) or self._buried(key)
-        return stone is not None and stone.uid == uid
 
     def _read(self, seen: Observation, batch: Batch, before: Version | None = None) -> tuple[Version, bool]:
         secret = not seen.type.group and seen.type.kind == "Secret"
@@ -366,6 +350,12 @@ class Tracker:
             heartbeat=heartbeat,
             gap=gap,
         )
+
+
+def _is_over(seen: Observation, held: Stored) -> bool:
+    """Tell whether what comes late is no newer than what is held in its place. A deletion never is: a uid goes once."""
+    once = seen.event == "deleted" and seen.mode == "live"
+    return not once and not is_older(held.resource_version, seen.head.resource_version)
 
 
 def _swallowed(was: Fields, now: Fields) -> int:

@@ -19,7 +19,7 @@ from exporter.records import FindingKind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exporter.changes.tracker import Schema
+    from exporter.changes.schema import Schema
 
     Path = tuple[str, ...]
     Keys = Callable[[Path], tuple[str, ...] | None]

@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 
 if TYPE_CHECKING:
-    from exporter.changes.tracker import Schema
+    from exporter.changes.schema import Schema
 
 # Quantities of Kubernetes: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 _QUANTITY = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?\d{1,3}))?", re.ASCII)

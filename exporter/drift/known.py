@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from exporter.changes.tracker import NO_SCHEMA, Schema
+from exporter.changes.schema import NO_SCHEMA, Schema
 from exporter.changes.writer import WriterTable
 from exporter.drift.values import Declared, Subject, ToolVerdict
 from exporter.records import Finding

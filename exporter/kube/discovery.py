@@ -15,6 +15,7 @@ import structlog
 from exporter.changes.observation import Observation
 from exporter.errors import ClusterError, brief
 from exporter.kube.collection import Collection, Selection
+from exporter.kube.metadata import page
 from exporter.kube.reflector import Reflector
 from exporter.kube.schema import Definition, read_definition
 from exporter.kube.sink import Listed
@@ -178,6 +179,23 @@ class Discovery:
         self._settled.set()
 
 
+async def is_defined(api: Api, identity: tuple[str, str]) -> bool:
+    """Ask whether there is a CRD of a type at this moment.
+
+    Args:
+        api: the server
+        identity: group and plural of the type
+
+    Raises:
+        ClusterError: the server does not say
+
+    """
+    group, plural = identity
+    name = f"{plural}.{group}"
+    found = await page(api, CRD.path(), {"fieldSelector": f"metadata.name={name}"})
+    return any(one.name == name for one in found.objects)
+
+
 class _Definitions:
     """The sink of the CRD watch: nothing of it goes to the journal.
 
@@ -193,7 +211,7 @@ class _Definitions:
             self._discovery.listed(item.uids)
         elif isinstance(item, Observation) and item.event == "deleted":
             self._discovery.vanished(item.head.uid)
-        elif isinstance(item, Observation):
+        elif isinstance(item, Observation) and not item.late:  # a definition is followed by its newest version alone
             try:
                 crd = msgspec.json.decode(item.raw, type=dict[str, Any])
             except (msgspec.DecodeError, RecursionError) as error:

@@ -10,8 +10,9 @@ The rules are mostly client-go's; where ours differ:
   never says that the list is complete.
 * A version that the server has not reached (an etcd restored from a backup) makes a watch that is silent for ever:
   that is asked before resuming from a former run, and whenever a stream gave nothing at all or something odd.
-* Our place never goes back. What comes late is passed on, since whoever knows the object knows whether it is news; but
-  what is older than the list, or the place, with which we began was told before: such a stream is not to be trusted.
+* Our place never goes back. What comes late is passed on as such, since whoever knows the object knows whether it is
+  news; but what is older than the list, or the place, with which we began was told before: such a stream is not to be
+  trusted.
 
 Everything seen is put into the sink in order. This module never decides what a version means, and never writes.
 """
@@ -23,6 +24,7 @@ import random
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec.structs import replace
 
 from exporter.changes.order import is_older
 from exporter.errors import ApiError, ClusterError, ExpiredError, NetworkError
@@ -232,6 +234,7 @@ class Reflector:
                 self._sink.skipped("late")
                 msg = f"the watch of {self._collection.type} went back from version {self._version} to {version}"
                 raise BrokenStreamError(msg)
+            item = replace(item, late=True)
             self._doubtful, further = True, False
         else:
             further = version not in ("", self._version)

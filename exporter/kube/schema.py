@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from exporter.changes.tracker import Schema
+from exporter.changes.schema import Schema
 from exporter.model import ResourceType
 
 

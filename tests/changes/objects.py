@@ -9,7 +9,8 @@ import msgspec
 from exporter.batch import Batch
 from exporter.changes.observation import Mode, Observation, read_head
 from exporter.changes.redact import Redactor
-from exporter.changes.tracker import NO_SCHEMA, Schema, Tracker
+from exporter.changes.schema import NO_SCHEMA, Schema
+from exporter.changes.tracker import Tracker
 from exporter.changes.writer import WriterTable
 from exporter.model import Change, Event, ObjectKey, ResourceType, Scope, Stored, Tombstone
 from exporter.timestamps import Timestamp, normalise

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.changes.pointer import compile_patterns
 from exporter.changes.redact import MASK, Redactor, mask
-from exporter.changes.tracker import Schema
+from exporter.changes.schema import Schema
 from exporter.changes.version import unpack
 from exporter.model import encode
 from tests.changes.objects import KEY, World, entry, seen, widget

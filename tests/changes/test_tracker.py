@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from exporter.batch import Batch
 from exporter.changes.diff import Diff
-from exporter.changes.observation import Head, Observation
+from exporter.changes.observation import Head, Mode, Observation
 from exporter.changes.pointer import compile_patterns
-from exporter.changes.tracker import Schema
-from exporter.model import Writer, change_id, encode
+from exporter.changes.schema import Schema
+from exporter.model import Event, Scope, Writer, change_id, encode
 from tests.changes.objects import KEY, SCOPE, WIDGET, World, at, entry, seen, widget
 
 
@@ -45,6 +46,78 @@ def test_a_late_event_of_a_deleted_object_does_not_bring_it_back() -> None:
     world.take(seen(widget(2), "deleted"))
 
     assert world.take(seen(widget(1), "modified"), seen(widget(2), "deleted")) == []
+
+
+def late(obj: dict[str, Any], event: Event = "modified", mode: Mode = "live") -> Observation:
+    """Observe an object in a stream that has told of later versions."""
+    return replace(seen(obj, event, mode), late=True)
+
+
+def test_a_late_event_takes_nothing_back() -> None:
+    """What comes late is news only if it is newer than what is held in its place."""
+    world = World()
+    world.take(seen(widget(1, spec={"a": 1}), "added"), seen(widget(9, generation=2, spec={"a": 2})))
+
+    assert world.take(late(widget(1, spec={"a": 1}), "added"), late(widget(8, spec={"a": 1}))) == []
+    assert world.take(late(widget(7, uid="uid-0"), "added"), late(widget(1), "added", "baseline")) == []
+    assert world.take(late(widget(5), "deleted", "left")) == []
+    assert world.stored[KEY].resource_version == "9"
+    assert words(world, late(widget(10, generation=3, spec={"a": 3}))) == [("modified", "spec")]
+    assert words(world, late(widget(4), "deleted")) == [("deleted", "deleted")]
+
+
+def test_a_late_event_brings_back_none_of_those_that_were_deleted() -> None:
+    """Of several objects that came and went in one place each is known to be gone, also where it left a selection."""
+    world = World()
+    for number in (1, 2):
+        uid = f"uid-{number}"
+        world.take(seen(widget(number * 10, uid=uid), "added"), seen(widget(number * 10 + 1, uid=uid), "deleted"))
+
+    assert world.take(late(widget(10, uid="uid-1"), "added"), late(widget(20, uid="uid-2"))) == []
+    assert world.take(late(widget(10, uid="uid-1"), "added", "baseline")) == []
+    assert words(world, late(widget(15, uid="uid-3"), "added")) == [("added", "recreated")]
+
+
+def test_what_a_list_brings_back_can_go_and_come_again() -> None:
+    """After a history that went backwards a deletion that never was is forgotten."""
+    world = World()
+    world.take(seen(widget(1), "added"), seen(widget(2), "deleted"))
+    world.take(seen(widget(1), "added", "catch_up"), seen(widget(1), "deleted", "left"))
+    world.buried.clear()  # as after ten minutes
+
+    assert words(world, seen(widget(3), "added")) == [("added", "created")]
+
+
+@pytest.mark.parametrize(
+    ("before", "listed", "backwards"),
+    [
+        (seen(widget(9)), widget(8), True),
+        (seen(widget(9), "deleted"), widget(5), True),
+        (seen(widget(9)), widget(10), False),
+        (seen(widget(9)), widget(9), False),
+        (seen(widget(9), "deleted"), widget(12, uid="uid-2"), False),
+    ],
+    ids=["an older version", "what was deleted", "a newer version", "what is known", "another object in the place"],
+)
+def test_a_list_shows_that_the_history_went_backwards(
+    before: Observation, listed: dict[str, Any], backwards: bool
+) -> None:
+    """An older version, or one of what was deleted, begins a new epoch before its own change gets an id."""
+    world = World()
+    world.take(seen(widget(1), "added"), before)
+    epochs = []
+
+    def went_backwards(scope: Scope) -> None:
+        epochs.append(scope)
+        world.tracker.epoch = 1
+
+    world.tracker._went_backwards = went_backwards
+    told = world.take(seen(listed, "added", "catch_up"))
+
+    assert epochs == [SCOPE] * backwards
+    assert [change.id for change in told] == [
+        change_id("cluster-1", int(backwards), change.uid, change.resource_version, change.event) for change in told
+    ]
 
 
 def test_a_deletion_of_another_uid_is_dropped() -> None:

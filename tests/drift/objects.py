@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET
 
-from exporter.changes.tracker import Schema
+from exporter.changes.schema import Schema
 from exporter.changes.version import Version
 from exporter.changes.writer import WriterTable
 from exporter.drift.evaluate import NO_MEMORY, evaluate

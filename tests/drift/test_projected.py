@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from exporter.changes.tracker import Schema
+from exporter.changes.schema import Schema
 from tests.drift.objects import KNOWN, Story, owner, told
 
 

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 # Faults of any request; of a watch; of one that begins with a list; of a list in pages. Each with a number: bytes or
 # lines that come before it.
 ANY = ("refused", "busy", "forbidden", "broken")
-LATE = ("late",)
-WATCH = ("cut", "garbage", "gone", "gone at once", "error", "empty", "end", "stall", "twice")
+WATCH = ("cut", "garbage", "gone", "gone at once", "error", "empty", "end", "stall", "twice", "late")
 LISTING = ("endless", "unsupported", "endless", "early bookmark")
 PAGES = ("expired", "no list")
 
@@ -112,7 +111,7 @@ class ModelApi:
         asked = self._model.asked(resource_type, namespace)
         initial = "sendInitialEvents" in query
         await self._arrive(resource_type, asked)
-        fault, count = self._fault(resource_type, WATCH + LATE + (LISTING if initial else ()))
+        fault, count = self._fault(resource_type, WATCH + (LISTING if initial else ()))
         if fault == "unsupported":
             raise _error(422, "Invalid")
         if initial:

@@ -147,7 +147,6 @@ async def test_a_jump_loses_and_repeats_nothing(
 
 
 @long
-@pytest.mark.xfail(reason="a selector's newcomer is known by its age, and that by our clock against the server's")
 async def test_a_clock_ahead_of_the_servers_hides_no_creation(
     cluster: Cluster, faketime: Path, tmp_path: Path, record: Callable[[Row], None]
 ) -> None:

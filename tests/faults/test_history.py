@@ -1,17 +1,21 @@
 """What is told when the server no longer holds all versions: the net changes, once, and that there is a gap.
 
-The tests share an API server that keeps no history of its own: whatever etcd has forgotten is gone for us as well. It
+Most tests share an API server that keeps no history of its own: whatever etcd has forgotten is gone for us as well. It
 knows no WatchList, so that lists come in pages, whose continue tokens expire with the history.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.proxy import is_list
+from tests.faults.accounts import DEGRADED, Account, long, through
+from tests.faults.issuing import connected
+from tests.faults.proxy import Proxy, is_list
 from tests.faults.trial import FULL, Trial
 from tests.integration.conftest import CONTROL_PLANE, _discard, _need
 from tests.integration.widgets import LISTS, total
@@ -21,13 +25,17 @@ from tests.waiting import eventually
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from tests.faults.table import Row
+    from tests.integration.conftest import NewCluster
 
 pytestmark = pytest.mark.timeout(180)
 SECONDS = 30.0 if FULL else 3.0
+RESTARTS = "customresource_exporter_watch_restarts_total"
+# So many events a watch cache keeps of a type at least, and those that are not older than so many seconds.
+REMEMBERED = (100, 75.0)
 FLAGS = ("--watch-cache=false", "--feature-gates=WatchList=false")
 
 
@@ -115,3 +123,58 @@ async def test_a_history_that_is_always_too_short(own: Cluster, tmp_path: Path, 
                     backup.compact(own)
         row = await trial.settle("etcd compacted all the time", "connections cut", record, history=False)
         assert row.lost > 0
+
+
+@long
+async def test_a_watch_cache_that_is_too_small(cluster: Cluster, tmp_path: Path, record: Callable[[Row], None]) -> None:
+    """Etcd has the history, but the server's cache of it is full of newer versions: one list tells the difference."""
+    with Trial(cluster, tmp_path, types=1) as trial:
+        await asyncio.to_thread(trial.exporter.stop)
+        async with trial.writing(per_second=REMEMBERED[0] / 25):
+            await asyncio.sleep(REMEMBERED[1] + 45)  # so many are written that the first are no longer young, nor kept
+        await asyncio.to_thread(trial.exporter.start)
+        row = await trial.settle("watch cache too small", "stopped", record, history=False)
+        assert row.lost > 0
+        assert await asyncio.to_thread(total, trial.exporter, LISTS, reason="expired") == 1
+
+
+async def test_a_server_that_has_too_much_to_do(
+    new_cluster: NewCluster, tmp_path: Path, record: Callable[[Row], None]
+) -> None:
+    """Lists that a real API server refuses for its limit of requests at once are made later, and nothing else is."""
+    limits = ("--enable-priority-and-fairness=false", "--max-requests-inflight=1", "--max-mutating-requests-inflight=9")
+    cluster = await asyncio.to_thread(new_cluster, apiserver_args=[*FLAGS, *limits])
+    account = Account(cluster)  # an admin is let in however much there is to do
+    with Proxy(cluster, tmp_path / "way") as proxy:
+        through(proxy, tmp_path / "kubeconfig", {"token": account.token})
+        with Trial(cluster, tmp_path, kubeconfig=tmp_path / "kubeconfig") as trial:
+            async with trial.writing():
+                await asyncio.to_thread(proxy.down)
+                await asyncio.sleep(1)  # something is to be written
+                backup.compact(cluster)
+                async with busy(cluster):
+                    await asyncio.to_thread(proxy.up)
+                    refused = partial(total, trial.exporter, RESTARTS, reason="http_429")
+                    await asyncio.to_thread(eventually, lambda: refused() >= 2, 30)
+            row = await trial.settle("429 by the server's own limit", "listing", record, history=False)
+            assert 0 < row.lost < row.versions
+            assert await asyncio.to_thread(total, trial.exporter, DEGRADED) == 0
+
+
+@asynccontextmanager
+async def busy(cluster: Cluster) -> AsyncIterator[None]:
+    """Give a server so much to read that it hardly has a turn for anybody else."""
+    async with connected(cluster) as session:
+
+        async def read() -> None:
+            while True:
+                async with session.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions") as answer:
+                    await answer.read()
+
+        readers = [asyncio.create_task(read()) for _ in range(16)]
+        try:
+            yield
+        finally:
+            for reader in readers:
+                reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)

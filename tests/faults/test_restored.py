@@ -202,7 +202,6 @@ def test_a_history_that_has_grown_past_us(own: Cluster, tmp_path: Path, record: 
 
 
 @LONG
-@pytest.mark.xfail(reason="a list after 410 does not begin a new epoch though it shows that history went back")
 def test_a_history_that_was_bumped(own: Cluster, tmp_path: Path, record: Callable[[Row], None]) -> None:
     """A snapshot restored as etcd advises makes the server answer 410: one list tells the difference."""
     with Stage(own, tmp_path, "bumped") as stage:

@@ -73,6 +73,8 @@ SPOILS: dict[str, Spoil] = {
         [line] if len(before) > 2 * _EVERY else [_line("ERROR", kind="Status", reason="Expired")]
     ),
     "each event twice": lambda line, _: [line, line],
+    "an event of before once more": lambda line, before: [line, before[-1]],
+    "the oldest event once more": lambda line, before: [line, before[0]],
     "a bookmark that goes back": lambda line, _: [line, _bookmark(line)],
     "a bookmark that goes back, then reset": lambda line, _: [line, _bookmark(line), None],
 }
@@ -91,7 +93,7 @@ ANSWERS: dict[str, Instead] = {
 
 
 # Those that have a meaning where there is no event before.
-FIRST = [name for name in SPOILS if not name.startswith(("a bookmark", "expired"))]
+FIRST = [name for name in SPOILS if not name.startswith(("a bookmark", "expired", "an event of", "the oldest"))]
 
 
 class Spoiler:

@@ -43,8 +43,6 @@ class Witness:
         told: versions that a change told of, by their order
         places: how many changes were told, by the labels of their series
         error: what was wrong first
-        strict: hold what is told of a type that was installed again, and what is left of a baseline that nobody selects
-            any more, against the truth as well
 
     """
 
@@ -60,7 +58,6 @@ class Witness:
         self.gaps = 0
         self.removed: set[tuple[str, str]] = set()
         self.error: AssertionError | None = None
-        self.strict = False
 
     def begins(self, journal: Journal, scopes: list[Scope]) -> None:
         """Compare what a life begins with to what the one before left, but for what it no longer selects."""
@@ -79,7 +76,7 @@ class Witness:
                 if scope is not None and key in held:
                     self.known[key] = held[key]
         left = [key for key in held if self._scope(key) is None]
-        assert not self.strict or not left, f"held without being selected: {left}"
+        assert not left, f"held without being selected: {left}"
         expected = {key: version for key, version in held.items() if self._scope(key) is not None}
         assert self.known == expected, f"the journal holds {expected}, not {self.known}"
         assert journal.head() == self._seq, "the journal has other changes than were committed"
@@ -112,16 +109,14 @@ class Witness:
         key = ObjectKey(*resource_type.identity, change.namespace, change.name)
         scope, known = self._scope(key), self.known.get(key)
         assert scope is not None, f"told of what is not selected: {change}"
-        open_finding = self._server.reinstalled(resource_type) and not self.strict
-        excused = self._server.deceived or open_finding
-        assert change.id not in self._ids or excused, f"two changes with one id: {change}"
+        assert change.id not in self._ids or self._server.deceived, f"two changes with one id: {change}"
         self._ids.add(change.id)
         self.places[change.group, change.kind, change.namespace, change.event, change.change] += 1
         self.gaps += change.gap and change.event != "deleted"
         if change.event == "deleted":
             assert known is not None, f"told of a deletion of what was not known: {change}"
             assert known.uid == change.uid, f"told of a deletion of another object: {change}, known {known}"
-            assert self._was_gone(change.uid) or excused, f"told of a deletion that never was: {change}"
+            assert self._was_gone(change.uid) or self._server.deceived, f"told of a deletion that never was: {change}"
             del self.known[key]
             self.told |= {one.order for one in self._server.truth if one.uid == change.uid and one.event == "deleted"}
             return

@@ -46,7 +46,7 @@ async def test_a_late_event_does_not_take_us_back(tmp_path: Path) -> None:
     late = Reply(200, [event("MODIFIED", 8), event("MODIFIED", 7, uid="other"), ABORT])
     async with following(tmp_path, page(5), late, page(8), OPEN, version="5") as (server, sink):
         requests = await server.wait_for(4)
-        assert await sink.until(3) == ["modified 8 live", "modified 7 live", "progress 8"]
+        assert await sink.until(3) == ["modified 8 live", "late modified 7 live", "progress 8"]
 
     assert requests[-1].query["resourceVersion"] == "8"
 

@@ -78,7 +78,7 @@ class Recorder:
 def short(item: Observation | Listed | Progress) -> str:
     """Describe an item in a few words."""
     if isinstance(item, Observation):
-        return f"{item.event} {item.head.resource_version} {item.mode}"
+        return f"{'late ' if item.late else ''}{item.event} {item.head.resource_version} {item.mode}"
     if isinstance(item, Listed):
         return f"listed {item.resource_version} {item.mode} {len(item.uids)}"
     return f"progress {item.resource_version}"
