@@ -25,19 +25,25 @@ from exporter.changes.redact import Redactor, redact_text
 from exporter.changes.tracker import Tracker
 from exporter.changes.writer import WriterTable
 from exporter.config import Config, load
+from exporter.deadlines import watch as watch_deadlines
 from exporter.delivery import Delivery
+from exporter.drift.keeper import NAME as DRIFT
+from exporter.drift.keeper import DriftKeeper
+from exporter.drift.surroundings import Surroundings
 from exporter.errors import JournalError
 from exporter.follow import Follower
-from exporter.history import changes
 from exporter.ingest import Inbox, Ingest
 from exporter.journal.store import MEMORY, Journal
+from exporter.keepers import Keepers
 from exporter.kube.audit import Audit
 from exporter.kube.client import Api
 from exporter.kube.collection import Selection
 from exporter.kube.discovery import Discovery
 from exporter.kube.selection import TypeSelection, glob_matches
 from exporter.metrics.changes import ChangeMetrics
+from exporter.metrics.drift import DriftMetrics
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.families import Families
 from exporter.metrics.health import Health
 from exporter.otlp.encode import Encoder
 from exporter.otlp.logs import OtlpLogs, open_sender
@@ -64,6 +70,8 @@ _KEY_FILE = "redaction.key"
 _LAST_COMMIT_SECONDS = 3.0
 # Changes that are counted again at the start are read in portions of this size.
 _COUNT_AT_ONCE = 1_000
+# Series of single objects, of one family and type at most.
+_OBJECT_SERIES = 5_000
 
 
 def run(options: RunOptions) -> int:
@@ -180,11 +188,13 @@ class Exporter:
     ) -> None:
         self._journal = journal
         health = health or Health()
-        self._metrics = metrics = ChangeMetrics()
+        states = journal.states
+        drifting = DriftMetrics(journal.kind, _OBJECT_SERIES, health.series_dropped)
+        self._metrics = metrics = Families(ChangeMetrics(), drifting)
         totals, counted = journal.totals()
         metrics.restore(totals)
         while rows := journal.after(counted, _COUNT_AT_ONCE):
-            metrics.count(changes(rows))
+            metrics.count(rows)
             counted = rows[-1][0]
         types = TypeSelection(config.watch.include, config.watch.exclude)
         self._inbox = Inbox()
@@ -194,27 +204,32 @@ class Exporter:
             went_backwards=self._went_backwards,
         )  # fmt: skip
         self._follower.forget_unselected()
-        for (group, kind, namespace), count in journal.counts().items():
-            metrics.objects(group, kind, namespace, count)
+        metrics.objects(journal.counts())
+        drifting.load(states.tallies(DRIFT), states.shown(DRIFT))
         redactor = Redactor(key, config.changes.redact)
+        writers = WriterTable(
+            {
+                "human": config.changes.writers.human,
+                "gitops": config.changes.writers.gitops,
+                "controller": config.changes.writers.controller,
+            }
+        )
+        surroundings = Surroundings(config.drift, writers, self._follower.schema)
+        drift = DriftKeeper(config.drift, surroundings.of, lambda: (cluster_uid, journal.epoch))
+        keepers = Keepers((drift,) if config.drift.enabled else (), states, health)
         self._tracker = Tracker(
             cluster_uid=cluster_uid,
             redactor=redactor,
-            writers=WriterTable(
-                {
-                    "human": config.changes.writers.human,
-                    "gitops": config.changes.writers.gitops,
-                    "controller": config.changes.writers.controller,
-                }
-            ),
+            writers=writers,
             stored=journal.object,
             buried=journal.tombstone,
             schema=self._follower.schema,
             went_backwards=self._follower.backwards,
             ignore=compile_patterns(config.changes.ignore_paths),
+            follow=keepers.step,
             epoch=journal.epoch,
         )
-        self._ingest = Ingest(self._inbox, self._tracker, journal, metrics, health)
+        self._ingest = Ingest(self._inbox, self._tracker, journal, metrics, health, keepers)
         self._discovery = Discovery(api, types, self._follower)
         self._audit = Audit(api, journal, health, self._follower)
         self._deliveries = [Delivery(journal, consumer, health) for consumer in consumers]
@@ -240,7 +255,8 @@ class Exporter:
         ingest = asyncio.create_task(self._ingest.run())
         discovery = asyncio.create_task(self._discovery.run())
         audit = asyncio.create_task(self._audit.run())
-        inner = [ingest, discovery, audit, asyncio.create_task(self._upkeep.run())]
+        deadlines = asyncio.create_task(watch_deadlines(self._journal.states, self._inbox))
+        inner = [ingest, discovery, audit, deadlines, asyncio.create_task(self._upkeep.run())]
         outputs = [asyncio.create_task(delivery.run()) for delivery in self._deliveries]
         ready = asyncio.create_task(self._tell_ready())
         spoilt = asyncio.create_task(self._journal.care.spoilt())
@@ -251,9 +267,9 @@ class Exporter:
         # was brought home.
         failed = [task for task in (*inner, *outputs) if task.done()]
         self._stopping = damage is None
-        for task in (discovery, audit):  # these begin new streams
+        for task in (discovery, audit, deadlines):  # these begin new streams, or new work
             task.cancel()
-        await asyncio.wait({discovery, audit})
+        await asyncio.wait({discovery, audit, deadlines})
         await self._follower.stop()
         if damage is None:
             self._inbox.close()

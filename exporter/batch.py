@@ -24,8 +24,9 @@ class Batch:
 
     Attributes:
         changes: in their order
-        records: what followers conclude from them; written after the changes
-        states: what each follower keeps of an object, by (its name, object); None removes it
+        records: what keepers conclude from them; written after the changes
+        states: what each keeper keeps of an object, by (its name, object); None removes it
+        tallied: by how much the objects grow of which it keeps (its name, group, plural, namespace, tally)
         objects: the new last-seen state; None removes the object
         tombstones: of the objects that were deleted
         checkpoints: how far each scope has been followed with this commit; None removes the mark
@@ -46,6 +47,7 @@ class Batch:
     checkpoints: dict[Scope, Checkpoint | None] = field(default_factory=dict)
     counted: dict[tuple[str, str, str], int] = field(default_factory=dict)
     removed: list[tuple[str, str]] = field(default_factory=list)
+    tallied: dict[tuple[str, str, str, str, str], int] = field(default_factory=dict)
     coalesced: int = 0
     unreadable: int = 0
     truncated: int = 0

@@ -115,6 +115,19 @@ def _parser() -> argparse.ArgumentParser:
     flag("--follow", action="store_true", help="go on as changes come in, until interrupted")
     flag("-o", dest="output", choices=("table", "json"), default="table", help="form (default: %(default)s)")
 
+    flag = add("drift", "Show what no longer matches what was declared, since when, and by whom.", _drift)
+    _data_dir(flag)
+    flag(
+        "object",
+        nargs="?",
+        metavar="KIND/NAME",
+        help="explain field by field; globs; /NAME may be left out",
+    )
+    flag("--namespace", metavar="N", help="namespace of the object; '' for what is cluster-scoped; globs")
+    flag("--all", action="store_true", help="what is as declared, too")
+    flag("--fail", action="store_true", help="exit with 1 where something is not as declared, for scripts")
+    flag("-o", dest="output", choices=("table", "json"), default="table", help="form (default: %(default)s)")
+
     add_demo_flags(add("demo", "Play a scripted day on an emulated API server, and show what is seen of it.", _demo))
 
     flag = add("check-config", "Read a configuration file and say what it selects.", _check_config)
@@ -193,6 +206,12 @@ def _demo(options: argparse.Namespace) -> int:
     from exporter.sandbox.screen import Screen  # noqa: PLC0415
 
     return run(Screen(sys.stdout), once=options.once, speed=options.speed)
+
+
+def _drift(options: argparse.Namespace) -> int:
+    from exporter.cli_drift import show  # noqa: PLC0415
+
+    return show(options)
 
 
 def _check_config(options: argparse.Namespace) -> int:
@@ -286,16 +305,11 @@ def _held(reader: Reader) -> str:
 
 
 def _show_json(changes: Iterable[Change], *, terminal: bool) -> None:
-    import json  # noqa: PLC0415
-
     from exporter.model import encode  # noqa: PLC0415
+    from exporter.tables import json_line  # noqa: PLC0415
 
     for change in changes:
-        line = encode(change).decode()
-        if terminal and not line.isprintable():
-            # What JSON need not escape may still steer a terminal; escaped, it is the same JSON.
-            line = "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
-        _print(line)
+        _print(json_line(encode(change), terminal=terminal))
     sys.stdout.flush()
 
 

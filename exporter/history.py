@@ -51,7 +51,7 @@ class Filters(Struct, frozen=True, kw_only=True):
             and _fits(self.namespace, (change.namespace,))
             and _fits(self.name, (change.name,))
             and (self.writer is None or _fits(self.writer, _writers(change)))
-            and (self.kind is None or _fits(self.kind.lower(), _kinds(change.kind.lower(), change.group.lower())))
+            and (self.kind is None or _fits(self.kind.lower(), kinds(change.kind, change.group)))
         )
 
 
@@ -87,8 +87,9 @@ def _writers(change: Change) -> Iterator[str]:
         yield writer.class_
 
 
-def _kinds(kind: str, group: str) -> Iterator[str]:
-    """Name the kind in each way somebody may type it; the plural, which a change does not hold, as it usually is."""
+def kinds(kind: str, group: str) -> Iterator[str]:
+    """Name a kind in each way somebody may type it, in lower case; the plural, which is not known, as it usually is."""
+    kind, group = kind.lower(), group.lower()
     words = [kind, f"{kind}s", f"{kind}es"]
     if kind.endswith("y"):
         words.append(f"{kind[:-1]}ies")

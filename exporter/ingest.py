@@ -98,6 +98,12 @@ class Inbox:
         self._bytes += _weight(item)
         self._filled.set()
 
+    async def empty(self) -> None:
+        """Wait until all that is in it now has been taken out."""
+        while self._items:
+            self._drained.clear()
+            await self._drained.wait()
+
     async def filled(self) -> None:
         """Wait until there is something, or nothing will come any more."""
         await self._filled.wait()

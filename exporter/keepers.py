@@ -52,15 +52,13 @@ class Book:
         self._keeper = keeper
         self._states = states
         self._batch = batch
+        self._before: dict[ObjectKey, State | None] = {}
         self._kept: dict[ObjectKey, State | None] = {}
         self._told: list[Record] = []
 
     def get(self, key: ObjectKey) -> State | None:
         """Give what is kept of an object, as the steps before left it."""
-        if key in self._kept:
-            return self._kept[key]
-        place = (self._keeper, key)
-        return self._batch.states[place] if place in self._batch.states else self._states.state(*place)
+        return self._kept[key] if key in self._kept else self._held(key)
 
     def keep(self, key: ObjectKey, state: State | None) -> None:
         """Keep something of an object, or nothing any more."""
@@ -73,8 +71,26 @@ class Book:
     def close(self) -> None:
         """Hand all of it to the batch."""
         for key, state in self._kept.items():
+            before = self._held(key)
+            if state is None and before is None:
+                continue
             self._batch.states[self._keeper, key] = state
+            self._tally(key, before, -1)
+            self._tally(key, state, 1)
         self._batch.records += self._told
+
+    def _held(self, key: ObjectKey) -> State | None:
+        """Look up what is kept of an object but for this step."""
+        if key not in self._before:
+            place = (self._keeper, key)
+            states = self._batch.states
+            self._before[key] = states[place] if place in states else self._states.state(*place)
+        return self._before[key]
+
+    def _tally(self, key: ObjectKey, state: State | None, by: int) -> None:
+        if state is not None:
+            series = (self._keeper, key.group, key.resource, key.namespace, state.tally)
+            self._batch.tallied[series] = self._batch.tallied.get(series, 0) + by
 
 
 class Keeper(Protocol):

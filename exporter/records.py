@@ -48,6 +48,7 @@ SinceSource = Literal["observed", "managed_fields"]
 ResolvedBy = Literal["declarer", "human", "gitops", "controller", "unknown", "deleted"]
 
 DRIFT_STATES: tuple[DriftState, ...] = get_args(DriftState)
+RESOLVED_BY: tuple[ResolvedBy, ...] = get_args(ResolvedBy)
 
 
 class Finding(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -6,6 +6,7 @@ the same. Must never let a value of an object write to the terminal: what is not
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -104,6 +105,27 @@ def _console(out: TextIO) -> Console:
     from rich.console import Console  # noqa: PLC0415 - slow to import, and only terminals need it
 
     return Console(file=out, force_terminal=True, highlight=False, markup=False, emoji=False)
+
+
+def print_pieces(out: TextIO, lines: Iterable[Iterable[tuple[str, str]]], *, terminal: bool) -> None:
+    """Print lines of (text, style): in a terminal with colours and cut at the window's edge, else plain and whole."""
+    console = _console(out) if terminal else None
+    for line in lines:
+        if console is None:
+            out.write("".join(text for text, _ in line).rstrip() + "\n")
+        else:
+            from rich.text import Text  # noqa: PLC0415 - as above
+
+            console.print(Text.assemble(*line), no_wrap=True, overflow="ellipsis", crop=True)
+    out.flush()
+
+
+def json_line(line: bytes, *, terminal: bool) -> str:
+    """Give a line of JSON as it may be printed: what it need not escape may still steer a terminal."""
+    text = line.decode()
+    if not terminal or text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def _print_line(console: Console, cells: Sequence[str], styles: Sequence[str]) -> None:

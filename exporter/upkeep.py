@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from exporter.drift.keeper import NAME as DRIFT
 from exporter.errors import JournalError
 from exporter.journal.damage import remedy
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from exporter.changes.redact import Redactor
     from exporter.config import JournalLimits
     from exporter.journal.store import Journal
-    from exporter.metrics.changes import ChangeMetrics
+    from exporter.metrics.families import Families
     from exporter.metrics.health import Health
 
 
@@ -35,14 +36,14 @@ class Upkeep:
     Args:
         journal: to keep tidy
         bounds: its age
-        metrics: whose totals are saved
+        metrics: whose totals are saved, and which are fed where there is room again
         redactor: whose count is shown
         health: the exporter's own metrics
 
     """
 
     def __init__(
-        self, journal: Journal, bounds: JournalLimits, metrics: ChangeMetrics, redactor: Redactor, health: Health
+        self, journal: Journal, bounds: JournalLimits, metrics: Families, redactor: Redactor, health: Health
     ) -> None:
         self._journal = journal
         self._bounds = bounds
@@ -110,6 +111,8 @@ class Upkeep:
         self._health.redactions.inc(self._redactor.count - self._redactions)
         self._redactions = self._redactor.count
         self._metrics.expire(time.time())
+        if self._metrics.drift.hungry:
+            self._metrics.drift.feed(self._journal.states.shown(DRIFT))
         self._tell_crowded(crowded=sizes.changes < _FEW and (sizes.used > most or care.full), used=sizes.used)
         await care.look()
         return bool(evicted) and not care.full

@@ -15,11 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter import cli
+from exporter.drift.fights import Field, Fights
+from exporter.drift.held import Episode, Held
 from exporter.drift.pack import PACK
 from exporter.drift.rules import IgnoreRule, Match
+from exporter.drift.values import Evaluation, Memory
 from exporter.metrics.changes import ChangeMetrics
+from exporter.metrics.drift import DriftMetrics
+from exporter.metrics.families import Families
 from exporter.metrics.health import Health
-from exporter.model import Change, Writer
+from exporter.model import Change, ObjectKey, Writer
+from exporter.records import Finding, Transition
 from exporter.timestamps import now
 
 
@@ -152,19 +158,35 @@ def main() -> int:
 
 
 def _page_of_changes() -> str:
-    """What /metrics shows of one change, which is all that the families of changes need to show their labels."""
+    """What /metrics shows of one change and one drift: all that the families need to show their labels."""
     change = Change(
         id="", observed=now(), event="modified", change="spec", group="g", version="v1", kind="K", namespace="n",
         name="x", uid="u", resource_version="1", writer=Writer(source="unresolved"),
     )  # fmt: skip
-    changes = ChangeMetrics()
+    changes, health = ChangeMetrics(), Health()
     changes.objects(change.group, change.kind, change.namespace, 1)
     changes.count([change])
-    return changes.render(openmetrics=False).decode()
+    drift = DriftMetrics(lambda _, resource: resource, 1, health.series_dropped)
+    key = ObjectKey(change.group, change.kind, change.namespace, change.name)
+    fight = Field("/spec", (("a", ""), ("b", "")), began=1)
+    found = Evaluation(findings=(Finding(path="/a"),), additions=(Finding(path="/b"),))
+    episode = Episode(change.observed, "observed", 1, cause="human")
+    held = Held("u", change.kind, "drifted", found, Memory(), episode, fights=Fights((fight,)))
+    state = held.keep(None)
+    drift.load({(change.group, change.kind, change.namespace, state.tally): 1}, [(key, change.kind, state)])
+    drift.count(
+        [
+            Transition(
+                id="", event="drift.closed", observed=change.observed, verdict=held.verdict(key), resolved_by="human",
+                duration=1.0,
+            )
+        ]
+    )  # fmt: skip
+    return Families(changes, drift).render(openmetrics=False).decode()
 
 
 def _first_sample(page: str, name: str) -> str:
-    return next(line for line in page.splitlines() if line.startswith(f"{name}{{"))
+    return next(line for line in page.splitlines() if line.startswith((f"{name}{{", f"{name}_sum{{")))
 
 
 def _labels(names: Iterable[str]) -> str:

@@ -82,7 +82,7 @@ def _wrong(held: Held, at: int, settings: DriftSettings) -> Turn:
         held = replace(held, count=held.count + 1)
     if turned:
         held = replace(held, turns=(*held.turns, at))
-    episode = replace(episode, right_at=None)
+    episode = replace(episode, right_at=None, cause=cause(found.findings))
     flapping = len(held.turns) >= settings.flapping.flips
     counts_at = max(to_nanoseconds(episode.since), _time(found.declared_at)) + settings.settle_ns
     if episode.opened is None and at < counts_at and not flapping:

@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct
 
 from exporter.drift.fights import Fights
 from exporter.drift.values import Evaluation, Memory
+from exporter.model import WriterClass
 from exporter.records import DriftState, Finding, ResolvedBy, SinceSource, State, Verdict
 from exporter.timestamps import Timestamp
 
@@ -19,12 +20,14 @@ from exporter.timestamps import Timestamp
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exporter.model import ObjectKey, WriterClass
+    from exporter.model import ObjectKey
     from exporter.records import DriftFlag
 
 
 # Who is to blame where several are: a person before nobody known, and those before whoever may be meant to write.
 _BLAME: tuple[WriterClass, ...] = ("human", "unknown", "gitops", "controller")
+# Behind the state in a tally: the object is declared and not there.
+_ABSENT = "?"
 # States in which something lasts that people want to see by itself.
 _SHOWN: frozenset[DriftState] = frozenset({"drifted", "flapping"})
 
@@ -40,6 +43,7 @@ class Episode(Struct, frozen=True, array_like=True, omit_defaults=True):
         told: what was told of its fields last
         right_at: when it was found as declared again; None while it is not
         righted_by: who did that
+        cause: who is to blame, as far as was found last
 
     """
 
@@ -50,6 +54,7 @@ class Episode(Struct, frozen=True, array_like=True, omit_defaults=True):
     told: str = ""
     right_at: int | None = None
     righted_by: ResolvedBy = "unknown"
+    cause: WriterClass = "unknown"
 
 
 class Held(Struct, frozen=True, array_like=True, omit_defaults=True):
@@ -98,7 +103,7 @@ class Held(Struct, frozen=True, array_like=True, omit_defaults=True):
             state=self.state,
             since=episode.since if episode and lasts else UNSET,
             since_source=episode.source if episode and lasts else UNSET,
-            cause=cause(found.findings) if found.findings else UNSET,
+            cause=episode.cause if episode and lasts else UNSET,
             baseline=found.baseline or UNSET,
             confidence=found.confidence or UNSET,
             declarer=found.declarer,
@@ -112,7 +117,8 @@ class Held(Struct, frozen=True, array_like=True, omit_defaults=True):
     def keep(self, due: int | None) -> State:
         """Give what the journal is to keep; `due` in nanoseconds since the Unix epoch."""
         shown = self.state in _SHOWN or bool(self.evaluation.additions) or bool(self.fights.active)
-        return State(_encoder.encode(self), f"{self.evaluation.declarer} {self.state}", due, shown)
+        exists = "" if self.uid else _ABSENT
+        return State(_encoder.encode(self), f"{self.state}{exists} {self.evaluation.declarer}", due, shown)
 
 
 def held(state: State) -> Held:
@@ -120,10 +126,10 @@ def held(state: State) -> Held:
     return _decoder.decode(state.line)
 
 
-def tallied(tally: str) -> tuple[str, str]:
-    """Take a tally apart: declarer and state."""
-    declarer, _, state = tally.rpartition(" ")
-    return declarer, state
+def tallied(tally: str) -> tuple[str, str, bool]:
+    """Take a tally apart: declarer, state, and whether there is such an object."""
+    state, _, declarer = tally.partition(" ")
+    return declarer, state.removesuffix(_ABSENT), not state.endswith(_ABSENT)
 
 
 def cause(findings: Iterable[Finding]) -> WriterClass:

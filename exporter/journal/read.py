@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from exporter.errors import JournalError
 from exporter.journal.damage import damage
 from exporter.journal.schema import STEPS, WITH_RECORDS
+from exporter.journal.states import States
 from exporter.records import decode_record
 
 
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from exporter.records import Record
+    from exporter.model import ObjectKey
+    from exporter.records import Record, State
     from exporter.timestamps import Timestamp
 
 
 FILE_NAME = "journal.db"
 _CHUNK = 500
+_NO_RECORDS = "NULL"
 
 
 class Reader:
@@ -40,7 +43,8 @@ class Reader:
         self._path = path
         self._inode = path.stat().st_ino if path else 0
         (steps,) = connection.execute("PRAGMA user_version").fetchone()
-        self._record = "record" if steps >= WITH_RECORDS else "NULL"  # a file that no exporter has brought up to date
+        # A file that no exporter has brought up to date has none.
+        self._record = "record" if steps >= WITH_RECORDS else _NO_RECORDS
 
     def head(self) -> int:
         """Give the sequence number of the newest change or record ever written, 0 before the first."""
@@ -71,6 +75,11 @@ class Reader:
         while rows := self.after(seq, _CHUNK):
             yield from ((number, record) for number, record in rows if since is None or record.observed >= since)
             seq = rows[-1][0]
+
+    def states(self, keeper: str) -> Iterator[tuple[ObjectKey, str, State]]:
+        """Go through all objects that a keeper keeps something of: key, kind, state."""
+        if self._record != _NO_RECORDS:
+            yield from States(self._connection, {}).all(keeper)
 
     def close(self) -> None:
         """Close the connection."""

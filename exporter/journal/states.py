@@ -56,13 +56,20 @@ class States:
 
     def shown(self, keeper: str) -> Iterator[tuple[ObjectKey, str, State]]:
         """Go through the objects that a keeper wants shown by themselves: key, kind, state."""
+        return self._several(keeper, "AND shown")
+
+    def all(self, keeper: str) -> Iterator[tuple[ObjectKey, str, State]]:
+        """Go through all objects that a keeper keeps something of: key, kind, state; in the order of their places."""
+        return self._several(keeper, "ORDER BY grp, kind, namespace, name")
+
+    def _several(self, keeper: str, more: str) -> Iterator[tuple[ObjectKey, str, State]]:
+        columns = "grp, resource, namespace, name, kind, line, tally, due, shown"
         rows = self._connection.execute(
-            "SELECT grp, resource, namespace, name, kind, line, tally, due FROM states JOIN types ON types.id = type "
-            "WHERE keeper = ? AND shown",
+            f"SELECT {columns} FROM states JOIN types ON types.id = type WHERE keeper = ? {more}",  # noqa: S608 - constants
             (keeper,),
         )
-        for group, resource, namespace, name, kind, line, tally, due in rows:
-            yield ObjectKey(group, resource, namespace, name), kind, State(line, tally, due, shown=True)
+        for group, resource, namespace, name, kind, line, tally, due, shown in rows:
+            yield ObjectKey(group, resource, namespace, name), kind, State(line, tally, due, bool(shown))
 
     def tallies(self, keeper: str) -> dict[tuple[str, str, str, str], int]:
         """Count the objects that a keeper keeps something of, by (group, kind, namespace, tally)."""

@@ -207,6 +207,10 @@ class Journal:
         ).fetchone()
         self._types[resource_type.identity], self._kinds[resource_type.identity] = number, resource_type.kind
 
+    def kind(self, group: str, resource: str) -> str:
+        """Give the kind of a type that is known."""
+        return self._kinds[group, resource]
+
     def object(self, key: ObjectKey) -> Stored | None:
         """Give the last-seen version of an object, None if it is not there."""
         row = self._connection.execute(

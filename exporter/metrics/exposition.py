@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics_1
 from prometheus_client.registry import Collector
 
-from exporter.metrics.changes import label_value
+from exporter.metrics.series import label_value
 
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.samples import Sample
 
-    from exporter.metrics.changes import ChangeMetrics
+    from exporter.metrics.families import Families
     from exporter.metrics.health import Health
 
 
@@ -48,13 +48,13 @@ class Exposition:
     """Makes pages.
 
     Args:
-        changes: the change families
+        families: those of the product
         health: the exporter's own metrics
 
     """
 
-    def __init__(self, changes: ChangeMetrics, health: Health) -> None:
-        self._changes = changes
+    def __init__(self, families: Families, health: Health) -> None:
+        self._families = families
         self._health = _Clean(health.registry)
         self._turn = asyncio.Lock()
 
@@ -66,13 +66,13 @@ class Exposition:
         openmetrics = wants_openmetrics(accept)
         compress = wants_gzip(accept_encoding)
         async with self._turn:
-            changes = self._changes.render(openmetrics=openmetrics)
-            body = await asyncio.to_thread(self._complete, changes, openmetrics=openmetrics, compress=compress)
+            families = self._families.render(openmetrics=openmetrics)
+            body = await asyncio.to_thread(self._complete, families, openmetrics=openmetrics, compress=compress)
         return Page(body, OPENMETRICS if openmetrics else TEXT, "gzip" if compress else "")
 
-    def _complete(self, changes: bytes, *, openmetrics: bool, compress: bool) -> bytes:
+    def _complete(self, families: bytes, *, openmetrics: bool, compress: bool) -> bytes:
         render: Callable[[Collector], bytes] = openmetrics_1.generate_latest if openmetrics else classic.generate_latest
-        page = changes + render(self._health)
+        page = families + render(self._health)
         return igzip.compress(page, _GZIP_LEVEL, mtime=0) if compress else page
 
 

@@ -101,6 +101,9 @@ class Health:
             "delivery_dropped", "Changes that will never be delivered, by reason.", "consumer", "reason"
         )
 
+        self.series_dropped = counter(
+            "series_dropped", "Series of single objects that were left out, for want of room, by family.", "family"
+        )
         self.evaluation_errors = counter(
             "evaluation_errors", "Conclusions that were lost by a bug; the changes themselves were not.", "keeper"
         )

@@ -19,13 +19,13 @@ from exporter.journal.limits import limits
 from exporter.journal.read import FILE_NAME
 from exporter.journal.retention import evict
 from exporter.journal.store import Journal
-from exporter.metrics.changes import ChangeMetrics
 from exporter.metrics.health import Health
 from exporter.model import Stored
 from exporter.timestamps import from_nanoseconds
 from exporter.upkeep import Upkeep
 from tests.changes.objects import KEY, WIDGET
 from tests.journal.test_store import DAY, change
+from tests.metrics.product import product
 
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ async def until(so: Callable[[], bool]) -> None:
 async def test_objects_that_leave_no_room_are_told(tmp_path: Path) -> None:
     """Where the state of the objects alone is too large, the gauge and one line say so, until there is room."""
     journal = opened(tmp_path, MIB)
-    upkeep = Upkeep(journal, JournalLimits(), ChangeMetrics(), Redactor(b"k"), Health())
+    upkeep = Upkeep(journal, JournalLimits(), product(), Redactor(b"k"), Health())
     journal.care.refused(await fill(journal, 10))
     running = asyncio.create_task(upkeep.run())
     async with asyncio.timeout(10):

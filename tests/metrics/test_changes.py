@@ -20,9 +20,9 @@ from exporter.metrics.changes import (
     SPEC_CHANGES,
     ChangeMetrics,
     Deltas,
-    label_value,
     tally,
 )
+from exporter.metrics.series import label_value
 from exporter.model import CHANGES_OF, UNRESOLVED, WRITER_CLASSES, Change, Writer
 from exporter.timestamps import Timestamp
 

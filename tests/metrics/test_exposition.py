@@ -13,14 +13,18 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.metrics.changes import ChangeMetrics, label_value
+from exporter.metrics.changes import ChangeMetrics
 from exporter.metrics.exposition import OPENMETRICS, TEXT, Exposition, wants_gzip, wants_openmetrics
 from exporter.metrics.health import Health
+from exporter.metrics.series import label_value
+from tests.metrics.product import product
 from tests.servers.launch import promtool
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from exporter.metrics.families import Families
 
 PROMETHEUS = (
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
@@ -43,12 +47,12 @@ class FewOwn:
         Histogram("own_seconds", "A time.", buckets=(1.0,), registry=self.registry).observe(0.5)
 
 
-def exposition(changes: ChangeMetrics, health: object) -> Exposition:
+def exposition(families: Families, health: object) -> Exposition:
     """Make the page's maker from stand-ins."""
-    return Exposition(changes, cast("Health", health))
+    return Exposition(families, cast("Health", health))
 
 
-def some_changes() -> ChangeMetrics:
+def some_changes() -> Families:
     """Make the change families with one object and one total that came from the journal."""
     metrics = ChangeMetrics()
     metrics.restore(
@@ -59,7 +63,7 @@ def some_changes() -> ChangeMetrics:
         }
     )
     metrics.objects("example.com", "Widget", 'a"b\\c\nd', 2)
-    return metrics
+    return product(metrics)
 
 
 def golden(*, openmetrics: bool) -> str:
@@ -90,6 +94,7 @@ def golden(*, openmetrics: bool) -> str:
         "# HELP customresource_last_change_timestamp_seconds When a change of this sort was last seen.",
         "# TYPE customresource_last_change_timestamp_seconds gauge",
         f'customresource_last_change_timestamp_seconds{{{place},change="spec"}} 1250000000.5',
+        *product().drift.render(openmetrics=openmetrics).decode().splitlines(),
         f"# HELP own_build{'' if openmetrics else '_info'} A build.",
         f"# TYPE own_build{'' if openmetrics else '_info'} {'info' if openmetrics else 'gauge'}",
         'own_build_info{version="1"} 1.0',
@@ -164,7 +169,7 @@ async def test_the_whole_page(accept: str, content_type: str, openmetrics: bool)
     page = await exposition(some_changes(), FewOwn()).scrape(accept)
     assert (golden(openmetrics=openmetrics), content_type, "") == (page.body.decode(), page.content_type, page.encoding)
     parse: Callable[[str], Any] = parse_openmetrics if openmetrics else parse_text
-    assert len(list(parse(page.body.decode()))) == 8
+    assert len(list(parse(page.body.decode()))) == 16
 
 
 async def test_gzip_holds_the_same_page() -> None:
@@ -180,7 +185,7 @@ async def test_labels_of_our_own_that_become_equal_are_told_once(accept: str) ->
     health = Health()
     for kind in ("\ud800", "\udfff", "x" * 200, "x" * 201):
         health.watch_synced.labels("example.com", kind).set(1)
-    body = (await exposition(ChangeMetrics(), health).scrape(accept)).body.decode()
+    body = (await exposition(product(), health).scrape(accept)).body.decode()
     parse: Callable[[str], Any] = parse_openmetrics if accept else parse_text
     (family,) = [one for one in parse(body) if one.name == "customresource_exporter_watch_synced"]
     assert [sample.labels["customresource_kind"] for sample in family.samples] == ["\ufffd", "x" * 128]
@@ -195,7 +200,7 @@ def test_any_text_in_a_label_of_our_own_comes_back(accept: str, values: list[tup
     gauge = Gauge("own_types", "Types.", ["group", "kind"], registry=few.registry)
     for group, kind in values:
         gauge.labels(group, kind).set(1)
-    body = asyncio.run(exposition(ChangeMetrics(), few).scrape(accept)).body.decode()
+    body = asyncio.run(exposition(product(), few).scrape(accept)).body.decode()
     parse: Callable[[str], Any] = parse_openmetrics if accept else parse_text
     (family,) = [one for one in parse(body) if one.name == "own_types"]
     assert {(label_value(group), label_value(kind)) for group, kind in values} == {

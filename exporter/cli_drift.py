@@ -1,0 +1,86 @@
+"""The command `drift`: reads the verdicts beside a running exporter, and shows them.
+
+Must never judge: what a verdict says was decided when the object was looked at, or when its time had come.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from contextlib import closing
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exporter.drift.held import held
+from exporter.drift.keeper import NAME
+from exporter.drift_view import explain, matters, table
+from exporter.errors import JournalError
+from exporter.history import kinds
+from exporter.journal.read import open_reader
+from exporter.tables import json_line, print_pieces
+
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from exporter.journal.read import Reader
+    from exporter.records import Verdict
+
+_WRONG = frozenset({"drifted", "flapping"})
+
+
+def show(options: argparse.Namespace) -> int:
+    """Show the verdicts that the options ask for.
+
+    Returns:
+        the exit code: 1 with `--fail` where something is not as declared, else 0
+
+    Raises:
+        JournalError: there is no journal, or it cannot be read
+
+    """
+    with closing(open_reader(Path(options.data_dir))) as reader:
+        try:
+            verdicts = [one for one in _verdicts(reader) if _is_asked(one, options)]
+        except (sqlite3.Error, msgspec.MsgspecError) as error:
+            msg = f"cannot read the journal in {options.data_dir}: {error}; is the file damaged, or its disk full?"
+            raise JournalError(msg) from error
+    if options.output == "json":
+        for one in verdicts:
+            sys.stdout.write(json_line(msgspec.json.encode(one), terminal=sys.stdout.isatty()) + "\n")
+    elif options.object is not None:
+        for number, one in enumerate(verdicts):
+            print_pieces(sys.stdout, [*([[("", "")]] if number else []), *explain(one)], terminal=sys.stdout.isatty())
+    else:
+        told = verdicts if options.all else [one for one in verdicts if matters(one)]
+        print_pieces(sys.stdout, table(told), terminal=sys.stdout.isatty())
+    if options.output != "json":
+        sys.stderr.write(f"{_counted(verdicts)}\n")
+    return 1 if options.fail and any(one.state in _WRONG for one in verdicts) else 0
+
+
+def _verdicts(reader: Reader) -> Iterator[Verdict]:
+    for key, _, state in reader.states(NAME):
+        yield held(state).verdict(key)
+
+
+def _is_asked(verdict: Verdict, options: argparse.Namespace) -> bool:
+    kind, _, name = (options.object or "*/*").partition("/")
+    return (
+        (options.namespace is None or fnmatchcase(verdict.namespace, options.namespace))
+        and fnmatchcase(verdict.name, name or "*")
+        and any(fnmatchcase(word, kind.lower()) for word in kinds(verdict.kind, verdict.group))
+    )
+
+
+def _counted(verdicts: Iterable[Verdict]) -> str:
+    counts: dict[str, int] = {}
+    for one in verdicts:
+        counts[one.state] = counts.get(one.state, 0) + 1
+    if not counts:
+        return "nothing that is declared, as far as was asked"
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items(), key=lambda item: -item[1]))

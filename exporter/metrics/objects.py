@@ -1,0 +1,88 @@
+"""Series of single objects, shown only while something lasts, and never more than so many of a family and type.
+
+What does not fit is counted, and shown as soon as there is room again: who holds the states is asked for it then.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exporter.metrics.series import PLACE_LABELS, Family, Lines, label_value
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from prometheus_client import Counter
+
+    from exporter.batch import Series
+    from exporter.model import ObjectKey
+
+    # Of one object: family, the values of its further labels, value.
+    Row = tuple[str, tuple[str, ...], float]
+
+OBJECT_LABELS = (*PLACE_LABELS, "name")
+
+
+def object_family(kind: str, text: str, *labels: str) -> Family:
+    """Make a family of single objects, with further labels."""
+    return Family(kind, text, (*OBJECT_LABELS, *labels))
+
+
+class ObjectSeries:
+    """The series of some families of single objects.
+
+    Args:
+        families: by name
+        limit: how many series of one family and type are shown
+        dropped: counts what is not, by family
+
+    """
+
+    def __init__(self, families: Mapping[str, Family], limit: int, dropped: Counter) -> None:
+        self._lines = Lines(families)
+        self._limit = limit
+        self._dropped = dropped
+        self._shown: dict[ObjectKey, tuple[Series, ...]] = {}
+        self._counts: dict[tuple[str, str, str], int] = {}
+        self._full: set[tuple[str, str, str]] = set()
+        self.render = self._lines.render
+
+    def show(self, key: ObjectKey, kind: str, rows: Iterable[Row]) -> None:
+        """Show the series of an object as they are now, none where there are no rows."""
+        before = self._shown.pop(key, ())
+        place = tuple(map(label_value, (key.group, kind, key.namespace, key.name)))
+        now = {(family, *place, *map(label_value, labels)): value for family, labels, value in rows}
+        gone = [series for series in before if series not in now]
+        self._lines.drop(gone)
+        for series in gone:
+            self._counts[series[:3]] -= 1  # type: ignore[index]
+        shown = []
+        for series, value in now.items():
+            if series in self._lines or self._has_room(series):
+                self._lines.put(series, value)
+                shown.append(series)
+        if shown:
+            self._shown[key] = tuple(shown)
+
+    def hungry(self) -> bool:
+        """Tell whether something that was left out has room now; `fed` takes it back."""
+        return any(self._counts.get(sort, 0) < self._limit for sort in self._full)
+
+    def fed(self) -> None:
+        """Note that everything was offered again."""
+        self._full = {sort for sort in self._full if self._counts.get(sort, 0) >= self._limit}
+
+    def __contains__(self, key: ObjectKey) -> bool:
+        """Tell whether anything of an object is shown."""
+        return key in self._shown
+
+    def _has_room(self, series: Series) -> bool:
+        sort = (series[0], series[1], series[2])
+        count = self._counts.get(sort, 0)
+        if count >= self._limit:
+            self._full.add(sort)
+            self._dropped.labels(series[0]).inc()
+            return False
+        self._counts[sort] = count + 1
+        return True
