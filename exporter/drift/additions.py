@@ -17,11 +17,10 @@ from exporter.drift.fieldsets import leaves, tree
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from exporter.drift.fieldsets import FieldPath
     from exporter.drift.look import Look
 
 
-def find_additions(look: Look, declares: Callable[[FieldPath], bool]) -> Iterator[Difference]:
+def find_additions(look: Look, declares: Callable[[str], bool]) -> Iterator[Difference]:
     """Find the fields, the outermost that is not declared.
 
     Args:
@@ -34,8 +33,8 @@ def find_additions(look: Look, declares: Callable[[FieldPath], bool]) -> Iterato
     for entry in look.entries:
         if entry in look.claims or writers.class_of(str(entry.get("manager", "")), entries) != "human":
             continue
-        for leaf in leaves(tree(entry), look.live, until=lambda fields: not declares(fields)):
-            if leaf.path in seen or declares(leaf.fields) or is_empty(leaf.value):
+        for leaf in leaves(tree(entry), look.live, until=lambda name: not declares(name)):
+            if leaf.path in seen or declares(leaf.name) or is_empty(leaf.value):
                 continue
             seen.add(leaf.path)
             if not is_default(leaf.value, leaf.place, look.known.schema):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from exporter.changes.entries import Entry
-    from exporter.changes.version import Version
     from exporter.changes.writer import WriterTable
-    from exporter.drift.values import Memory
+    from exporter.drift.look import Look
     from exporter.model import WriterClass
 
 
@@ -118,36 +117,42 @@ class Declarer(Struct, frozen=True):
 NOBODY = Declarer()
 
 
-def find_declarer(version: Version, writers: WriterTable, memory: Memory) -> Declarer:
+def find_declarer(look: Look, claims: list[Entry]) -> Declarer:
     """Find who declares an object.
 
     Args:
-        version: the object
-        writers: classes of managers that no tool is known for
-        memory: who declared it before: a tool that others have taken everything from still does
+        look: at the object, as far as there is one yet
+        claims: the entries of its managedFields that are about no subresource
 
     """
-    claims = [entry for entry in version.entries if not entry.get("subresource")]
-    marks = _marks(version)
-    owner = _controller(version)
+    tools = _writing(look, claims)
+    if len(tools) > 1:
+        tools = {name: tools[name] for name in tools if _is_marked(_BY_NAME[name], look)} or tools
+    found = next((tool for tool in TOOLS if tool.name in tools), None)
+    maker = _maker(look)
+    if found is not None and not (maker and found.maker):
+        managers = tools[found.name] | ({"kubectl"} if found.name == "kubectl" else set())
+        return Declarer(found.name, frozenset(managers), found.maker, found.annotates)
+    if maker:
+        name, managers = (found.name, tools[found.name]) if found is not None else (maker, set())
+        return Declarer(name, frozenset(managers), maker=True)
+    return _by_apply(claims, look.known.writers)
+
+
+def _writing(look: Look, claims: list[Entry]) -> dict[str, set[str]]:
+    """Name the tools that own something of the object, and the managers by which they do."""
     tools: dict[str, set[str]] = {}
     for entry in claims:
-        tool = tool_of(str(entry.get("manager", "")))
-        if tool is not None and (_has_content(entry) or _is_marked(tool, marks)):
-            tools.setdefault(tool.name, set()).add(str(entry["manager"]))
-    if not claims or memory.declarer in _BY_NAME:
-        for tool in TOOLS:
-            if tool.name not in tools and _is_marked(tool, marks) and (not claims or tool.name == memory.declarer):
-                tools[tool.name] = set()
-    names = [tool.name for tool in TOOLS if tool.name in tools]
-    found = next((name for name in names if _is_marked(_BY_NAME[name], marks)), names[0] if names else "")
-    if found and not (owner and _BY_NAME[found].maker):
-        tool = _BY_NAME[found]
-        managers = tools[found] | ({"kubectl"} if found == "kubectl" else set())
-        return Declarer(found, frozenset(managers), tool.maker, tool.annotates)
-    if owner:
-        return Declarer(found or owner, frozenset(tools.get(found, ())), maker=True)
-    return _by_apply(claims, writers)
+        manager = str(entry.get("manager", ""))
+        tool = tool_of(manager)
+        if tool is not None and (_has_content(entry) or _is_marked(tool, look)):
+            tools.setdefault(tool.name, set()).add(manager)
+    before = look.memory.declarer
+    if not claims:
+        tools = {tool.name: set() for tool in TOOLS if _is_marked(tool, look)}
+    elif before in _BY_NAME and before not in tools and _is_marked(_BY_NAME[before], look):
+        tools[before] = set()  # others have taken all of it, and it is still its
+    return tools
 
 
 @lru_cache(maxsize=1024)
@@ -178,23 +183,15 @@ def _by_apply(claims: Iterable[Entry], writers: WriterTable) -> Declarer:
     return NOBODY
 
 
-def _marks(version: Version) -> dict[str, Any]:
-    marks: dict[str, Any] = {}
-    for name in ("labels", "annotations"):
-        held = version.metadata.get(name)
-        if isinstance(held, dict):
-            marks.update(held)
-    return marks
-
-
-def _is_marked(tool: Tool, marks: dict[str, Any]) -> bool:
+def _is_marked(tool: Tool, look: Look) -> bool:
     for glob in tool.marks:
         key, _, value = glob.partition("=")
-        if key.endswith("*"):
-            if any(mark.startswith(key[:-1]) for mark in marks):
+        for held in (look.labels, look.annotations):
+            if key.endswith("*"):
+                if any(mark.startswith(key[:-1]) for mark in held):
+                    return True
+            elif key in held and (not value or held[key] == value):
                 return True
-        elif key in marks and (not value or marks[key] == value):
-            return True
     return False
 
 
@@ -203,11 +200,10 @@ def _has_content(entry: Entry) -> bool:
     return isinstance(fields, dict) and not fields.keys() <= _NO_CONTENT
 
 
-def _controller(version: Version) -> str:
+def _maker(look: Look) -> str:
     """Name the kind of the object that made this one, empty where none did."""
-    owners = version.metadata.get("ownerReferences")
-    if isinstance(owners, list):
-        for owner in owners:
-            if isinstance(owner, dict) and owner.get("controller") is True:
-                return str(owner.get("kind", "")) or "unknown"
+    owners = look.subject.version.metadata.get("ownerReferences")
+    for owner in owners if isinstance(owners, list) else ():
+        if isinstance(owner, dict) and owner.get("controller") is True:
+            return str(owner.get("kind", "")) or "unknown"
     return ""

@@ -15,7 +15,8 @@ from exporter.changes.redact import mask
 from exporter.drift.additions import find_additions
 from exporter.drift.baselines import BASELINES
 from exporter.drift.compare import MAX_DIFFERENCES, is_default
-from exporter.drift.look import Look, to_pointer
+from exporter.drift.look import Look
+from exporter.drift.suspended import find_pause
 from exporter.drift.values import Evaluation, Memory
 from exporter.records import Finding
 
@@ -73,8 +74,9 @@ def evaluate(subject: Subject, memory: Memory, known: Known) -> tuple[Evaluation
         flags.append("baseline_moved")
     if known.orphan:
         flags.append("orphan")
+    pause = find_pause(look)
     evaluation = Evaluation(
-        declarer=mask(look.declarer.name),
+        declarer=mask(look.declarer.name) or ("directory" if known.declared is not None else ""),
         baseline=declared.source if declared is not None else "",
         confidence=declared.confidence if declared is not None else "",
         findings=findings,
@@ -82,7 +84,10 @@ def evaluate(subject: Subject, memory: Memory, known: Known) -> tuple[Evaluation
         additions=additions,
         flags=tuple(flags),
         unknown=declared.problem if declared is not None else "",
+        suspended=pause.reason,
+        suspended_until=pause.until,
         declared_at=max(look.declared_at, declared.at if declared is not None else ""),
+        problems=(pause.problem,) if pause.problem else (),
         left_out=left_out,
     )
     return evaluation, found.memory if found is not None else Memory(declarer=look.declarer.name)
@@ -127,7 +132,7 @@ def _finding(look: Look, one: Difference, rule: str = "") -> Finding:
         if at is not None:
             more["at"] = at
     return Finding(
-        path=mask(to_pointer(one.path)),
+        path=mask(one.path),
         finding=one.kind,
         declared=show(one.declared)[0],
         live=show(one.live)[0],

@@ -43,7 +43,7 @@ def test_an_annotation_that_holds_no_object_leaves_the_verdict_open(text: str) -
     """What cannot be read is said."""
     evaluation = Story().see(KUBECTL, annotations={LAST_APPLIED: text}, spec={"size": 2})
 
-    assert (evaluation.unknown, evaluation.findings) == ("the last-applied annotation holds no object", ())
+    assert (evaluation.unknown, evaluation.findings) == (f"the annotation {LAST_APPLIED} holds no object", ())
 
 
 def test_an_object_declared_in_another_version_leaves_the_verdict_open() -> None:
