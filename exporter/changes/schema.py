@@ -17,6 +17,7 @@ class Schema(Struct, frozen=True):
         defaults: what the server fills in
         quantities: fields that hold a quantity of Kubernetes
         durations: fields that hold a duration of Go
+        atomics: maps that are owned as a whole
         free: maps with keys that are not named
         known: there is such a schema; without one nothing can be said from what it lacks
 
@@ -28,6 +29,7 @@ class Schema(Struct, frozen=True):
     defaults: dict[tuple[str, ...], Any] = {}
     quantities: frozenset[tuple[str, ...]] = frozenset()
     durations: frozenset[tuple[str, ...]] = frozenset()
+    atomics: frozenset[tuple[str, ...]] = frozenset()
     free: frozenset[tuple[str, ...]] = frozenset()
     known: bool = False
 

@@ -37,6 +37,7 @@ class Difference(Struct, frozen=True):
         kind: as in `Finding`; UNSET for an addition
         declared: the declared value, UNSET where there is none
         live: the live value, UNSET where there is none
+        owned: path to what somebody owns of it; empty where nobody can
 
     """
 
@@ -45,6 +46,7 @@ class Difference(Struct, frozen=True):
     kind: FindingKind | UnsetType
     declared: Any
     live: Any
+    owned: str = ""
 
 
 def is_default(value: Any, place: Place, schema: Schema) -> bool:  # noqa: ANN401 - any JSON
@@ -65,6 +67,7 @@ class Comparison:
     Args:
         schema: of the type
         keys: looks up the keys of a list-map by its place, `()` for a set, None for any other list
+        replaces: the declarer sends lists whole, whatever they are by the schema: it adds nothing to what is there
         touched: tells of a field of the live object whether somebody other than the declarer owns it
 
     Attributes:
@@ -73,8 +76,9 @@ class Comparison:
 
     """
 
-    def __init__(self, schema: Schema, keys: Keys, touched: Callable[[str], bool]) -> None:
+    def __init__(self, schema: Schema, keys: Keys, touched: Callable[[str], bool], *, replaces: bool = False) -> None:
         self._schema = schema
+        self._replaces = replaces
         self._keys = keys
         self._touched = touched
         self.found: list[Difference] = []
@@ -86,6 +90,7 @@ class Comparison:
         Args:
             declared: the declared value
             live: the live value, UNSET where there is none
+        owned: path to what somebody owns of it; empty where nobody can
             path: of the live one, or of the declared one where there is none
             place: the same with `*` for indices
             unit: path of the list of one unit that they are in; nothing may be added there
@@ -134,22 +139,27 @@ class Comparison:
         ):
             return
         keys = self._keys(place)
-        if keys:
-            self._keyed(declared, live, path, inside, keys)
-        elif keys is not None:
-            for index, item in enumerate(declared):
-                if not any(_same(item, one) for one in live):
-                    self._tell("missing", f"{path}/{index}", inside, item, UNSET)
-        else:
+        if keys is None:
             self._unit(declared, live, path, inside)
+        elif keys:
+            self._items(declared, live, path, inside, lambda item: _find(item, live, keys))
+        else:
+            self._items(declared, live, path, inside, lambda item: _index(item, live))
 
-    def _keyed(self, declared: list[Any], live: list[Any], path: str, inside: Place, keys: tuple[str, ...]) -> None:
-        for index, item in enumerate(declared):
-            at = _find(item, live, keys)
+    def _items(
+        self, declared: list[Any], live: list[Any], path: str, inside: Place, find: Callable[[Any], int | None]
+    ) -> None:
+        """Compare the items of a list-map or a set, wherever they are."""
+        found = [find(item) for item in declared]
+        for index, (item, at) in enumerate(zip(declared, found, strict=True)):
             if at is None:
                 self._tell("missing", f"{path}/{index}", inside, item, UNSET)
             else:
                 self.compare(item, live[at], f"{path}/{at}", inside)
+        if self._replaces:
+            for index, item in enumerate(live):
+                if index not in found:
+                    self._tell("extra_in_list", f"{path}/{index}", inside, UNSET, item)
 
     def _unit(self, declared: list[Any], live: list[Any], path: str, inside: Place) -> None:
         key_of = find_key(declared, live, None)
@@ -164,7 +174,7 @@ class Comparison:
                 at = there[key]
                 self.compare(declared[index], live[at], f"{path}/{at}", inside, path)
             else:
-                self._tell("missing", f"{path}/{index}", inside, declared[index], UNSET)
+                self._tell("missing", f"{path}/{index}", inside, declared[index], UNSET, path)
         for key, index in there.items():
             if key not in wanted:
                 self._tell("extra_in_list", f"{path}/{index}", inside, UNSET, live[index])
@@ -182,7 +192,7 @@ class Comparison:
         for index in range(head, common):
             self.compare(declared[index], live[index], f"{path}/{index}", inside, path)
         for index in range(common, len(declared) - tail):
-            self._tell("missing", f"{path}/{index}", inside, declared[index], UNSET)
+            self._tell("missing", f"{path}/{index}", inside, declared[index], UNSET, path)
         for index in range(common, len(live) - tail):
             self._tell("extra_in_list", f"{path}/{index}", inside, UNSET, live[index])
 
@@ -190,15 +200,25 @@ class Comparison:
         """Tell whether an item of a list is as declared."""
         if type(declared) is type(live) and not isinstance(declared, dict | list):
             return bool(declared == live) or equal(declared, live, inside, self._schema)
-        within = Comparison(self._schema, self._keys, self._touched)
+        within = Comparison(self._schema, self._keys, self._touched, replaces=self._replaces)
         within.compare(declared, live, path, inside, path)
         return not within.found
 
-    def _tell(self, kind: FindingKind, path: str, place: Place, declared: Any, live: Any) -> None:  # noqa: ANN401
+    def _tell(
+        self,
+        kind: FindingKind,
+        path: str,
+        place: Place,
+        declared: Any,  # noqa: ANN401 - any JSON
+        live: Any,  # noqa: ANN401 - any JSON
+        unit: str = "",
+    ) -> None:
+        """Tell of a difference; of what is missing in a list of one unit, the owner of the list is the owner."""
         if len(self.found) >= MAX_DIFFERENCES:
             self.left_out += 1
         else:
-            self.found.append(Difference(path, place, kind, declared, live))
+            owned = unit if live is UNSET else path
+            self.found.append(Difference(path, place, kind, declared, live, owned))
 
 
 def _find(item: Any, live: list[Any], keys: tuple[str, ...]) -> int | None:  # noqa: ANN401 - any JSON
@@ -210,6 +230,10 @@ def _find(item: Any, live: list[Any], keys: tuple[str, ...]) -> int | None:  # n
         if given and isinstance(one, dict) and all(_same(item[key], one.get(key, UNSET)) for key in given):
             return index
     return None
+
+
+def _index(item: Any, live: list[Any]) -> int | None:  # noqa: ANN401 - any JSON
+    return next((index for index, one in enumerate(live) if _same(item, one)), None)
 
 
 def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 - any JSON

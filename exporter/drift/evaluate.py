@@ -105,7 +105,8 @@ def _told(look: Look, found: Found | None) -> tuple[tuple[Finding, ...], tuple[F
             (ignored if is_covered else findings).append(one)
     if look.declarer.name and (found is None or not found.declared.problem):
         declares = found.declares if found is not None else lambda _: False
-        for one, is_covered in _findings(look, find_additions(look, declares)):
+        told = [one.path for one in found.differences if one.live is not UNSET] if found is not None else []
+        for one, is_covered in _findings(look, find_additions(look, declares, told)):
             if is_covered:
                 continue
             if len(additions) < MAX_DIFFERENCES:
@@ -126,7 +127,7 @@ def _findings(look: Look, differences: Iterable[Difference]) -> Iterable[tuple[F
 
 def _finding(look: Look, one: Difference, rule: str = "") -> Finding:
     more: dict[str, Any] = {}
-    told = look.writer(one.path) if one.live is not UNSET else None
+    told = look.writer(one.owned) if one.owned else None
     if told is not None:
         more["writer"], at = told
         if at is not None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from exporter.changes.entries import Entry
+    from exporter.changes.schema import Schema
 
 
 _ITEMS = ("k:", "v:", "i:")
@@ -66,7 +67,9 @@ def tree(entry: Entry) -> dict[str, Any]:
     return kept
 
 
-def leaves(node: dict[str, Any], live: dict[str, Any], until: Callable[[str], bool] | None = None) -> list[Leaf]:
+def leaves(
+    node: dict[str, Any], live: dict[str, Any], schema: Schema, until: Callable[[str], bool] | None = None
+) -> list[Leaf]:
     """Find the fields of a tree in an object.
 
     A field that is owned as a whole (an atomic list or map) is one leaf. That a map or an item is owned as such, beside
@@ -75,11 +78,12 @@ def leaves(node: dict[str, Any], live: dict[str, Any], until: Callable[[str], bo
     Args:
         node: the tree
         live: the object
+        schema: of its type
         until: a map or an item that is owned as such, and of whose name this is true, is one leaf, and nothing in it is
 
     """
     found: list[Leaf] = []
-    _walk(node, live, Leaf("", "", live), until, found)
+    _walk(node, live, Leaf("", "", live), schema, until, found)
     return found
 
 
@@ -87,6 +91,7 @@ def _walk(
     node: dict[str, Any],
     live: Any,  # noqa: ANN401 - any JSON
     around: Leaf,
+    schema: Schema,
     until: Callable[[str], bool] | None,
     found: list[Leaf],
 ) -> None:
@@ -96,15 +101,28 @@ def _walk(
             continue
         segment, value = step
         leaf = Leaf(f"{around.name}/{escape(key)}", f"{around.path}/{escape(segment)}", value)
-        if (
-            not below
-            or type(below) is not dict
-            or type(value) not in _CONTAINERS
-            or ("." in below and ((len(below) == 1 and not value) or (until is not None and until(leaf.name))))
-        ):
+        if not below or type(below) is not dict or type(value) not in _CONTAINERS:
+            if type(value) is not dict or not value or _is_whole(leaf, schema):
+                found.append(leaf)
+        elif "." in below and ((len(below) == 1 and not value) or (until is not None and until(leaf.name))):
             found.append(leaf)
         else:
-            _walk(below, value, leaf, until, found)
+            _walk(below, value, leaf, schema, until, found)
+
+
+def _is_whole(leaf: Leaf, schema: Schema) -> bool:
+    """Tell whether a map of which an entry names no fields is owned with all that is in it.
+
+    An entry that has lost all the fields of a map still names the map.
+    """
+    if leaf.path.startswith("/metadata/"):
+        return False
+    return not schema.known or schema.place(leaf.place) in schema.atomics
+
+
+def count(node: Any) -> int:  # noqa: ANN401 - any JSON
+    """Count the fields of a tree."""
+    return sum(map(count, node.values())) if isinstance(node, dict) and node else 1
 
 
 def place_of(name: str) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Place = tuple[str, ...]
 
+_SECONDS = len("2026-03-01T10:00:00")
 _NOT_CONTENT = frozenset({"apiVersion", "kind", "metadata", "status"})
 _DECLARED_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
 # Lists of the metadata are what they are in every type.
@@ -77,24 +78,41 @@ class Look:
         return live
 
     @property
+    def applies_client_side(self) -> bool:
+        """Whether the declarer's last write was a client-side apply, as far as is known."""
+        if not self.declarer.annotates:
+            return False
+        return not self.claims or self.claims[-1].get("operation") == "Update"
+
+    @property
+    def wrote(self) -> str:
+        """When the declarer last wrote, as its entry has it; empty where it has none."""
+        return str(self.claims[-1].get("time", "")) if self.claims else ""
+
+    def is_within(self, time: str) -> bool:
+        """Tell whether the version was seen within a second of the server's time: then more may have happened in it."""
+        return bool(time) and time[:_SECONDS] == self.subject.observed[:_SECONDS]
+
+    @property
     def declared_at(self) -> Timestamp | str:
         """When the declarer last wrote; empty where that is not known."""
-        return normalise(self.claims[-1].get("time")) or "" if self.claims else ""
+        return normalise(self.wrote) or ""
 
     def owner(self, path: str) -> Entry | None:
         """Give the entry that owns a field: another than the declarer's before that, the one with the latest time."""
-        owners = [one for one in self.entries if owns(one, path, self.live)]
+        owners = self._owners(path)
         others = [one for one in owners if one not in self.claims] or owners
         return max(others, key=lambda one: str(one.get("time", "")), default=None)
 
+    def _owners(self, path: str) -> list[Entry]:
+        """Give the entries that own a field, or else what it is in: that is what is left of a map that was emptied."""
+        owners = [one for one in self.entries if owns(one, path, self.live)]
+        return [one for one in owners if owns(one, path, self.live, leaf=True)] or owners if len(owners) > 1 else owners
+
     def touched(self, path: str) -> bool:
         """Tell whether somebody other than the declarer owns a field, and the declarer no longer does."""
-        owner = self.owner(path)
-        return (
-            owner is not None
-            and owner not in self.claims
-            and not any(owns(one, path, self.live) for one in self.claims)
-        )
+        owners = self._owners(path)
+        return bool(owners) and not any(one in self.claims for one in owners)
 
     def writer(self, path: str) -> tuple[Writer, Timestamp | None] | None:
         """Tell who owns a field, and when they last wrote."""

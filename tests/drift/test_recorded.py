@@ -21,15 +21,16 @@ from exporter.drift.rules import Rules
 from exporter.drift.values import Evaluation, Subject
 from exporter.kube.schema import Definition, read_definition
 from exporter.model import ObjectKey
+from exporter.timestamps import from_nanoseconds
 from tests.drift.truth import pump, recorded
-from tests.drift.truth.expected import CLIENT_SIDE, DECIDED, Expected, expected, expected_at_first_sight, said
-from tests.drift.truth.playing import Case
+from tests.drift.truth.expected import DECIDED, Expected, expected, expected_at_first_sight, said
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from exporter.records import Finding
+    from tests.drift.truth.playing import Case
     from tests.drift.truth.recorded import Event
 
 TODAY = dt.date(2026, 11, 1)
@@ -66,7 +67,11 @@ def judged(events: Iterable[Event]) -> Evaluation:
         metadata = event.object["metadata"]
         key = ObjectKey(pump.GROUP, "pumps", metadata["namespace"], metadata["name"])
         version = Version(msgspec.json.encode(event.object))
-        evaluation, memory = evaluate(Subject(PUMPS.type, key, metadata["uid"], version), memory, KNOWN)
+        evaluation, memory = evaluate(
+            Subject(PUMPS.type, key, metadata["uid"], version, from_nanoseconds(int(event.observed * 1e9))),
+            memory,
+            KNOWN,
+        )
     return evaluation
 
 
@@ -82,41 +87,16 @@ def timeless(verdict: Expected) -> Expected:
     return verdict._replace(state="in_sync", cause="", since="", flags=flags)
 
 
-# What the judgement does not get right yet, by what is wrong with it. Strict: what it gets right goes from here.
-_EVERYBODY = tuple(declarer for declarer in RECORDED if declarer != "nobody")
-_ENTRIES = ("human-adds-map-entry", "human-adds-set-entry", "controller-adds-map-entry")
-_LISTS = {Case(name, row) for name in CLIENT_SIDE for row in _ENTRIES}  # a merge patch replaces every list whole
-_SHORTENED = {Case(name, "human-shortens-atomic-list") for name in _EVERYBODY}  # the owner of the list is the writer
-_CLAIMED = {  # the last-applied annotation alone makes kubectl the declarer of what Argo CD or Terraform still owns
-    Case(name, row)
-    for name in ("argocd", "argocd-server-side", "terraform")
-    for row in ("human-applies-over", "human-applies-over-then-declared-again")
-} - {Case(name, "human-applies-over-then-declared-again") for name in ("argocd", "argocd-server-side")}
-_FORGOTTEN = {Case("argocd", row) for row in ("human-forces-field", "human-forces-one-field")}  # who declared before
-_TWO_APPLY = {Case("kubectl-server-side", "human-applies-the-same")}  # two people apply: who declared first still does
-_EMPTIED = {Case("argocd-server-side", "human-changes-label")}  # `f:labels: {}` in an Update: nothing of it is owned
-_EMPTIED_LATER = {Case(name, "human-rewrites-quantity") for name in ("argocd-server-side", "flux-helm")}
-_PRUNED = {Case("kubectl", "human-forces-one-field")}  # one command: an apply, and one that prunes in the same second
-NOT_YET = _LISTS | _SHORTENED | _CLAIMED | _FORGOTTEN | _TWO_APPLY | _EMPTIED | _PRUNED
-NOT_YET_AT_FIRST_SIGHT = (
-    _LISTS | {one for one in _SHORTENED if one.declarer in CLIENT_SIDE} | _CLAIMED | _TWO_APPLY | _EMPTIED
-    | _EMPTIED_LATER
-)  # fmt: skip
+CASES = [pytest.param(case, id=case.namespace) for case in HERE]
 
 
-def cases(not_yet: set[Case]) -> list[Any]:
-    """Every case; those that are not right yet have to fail."""
-    marks = {case: [pytest.mark.xfail(strict=True, reason="not yet")] for case in not_yet}
-    return [pytest.param(case, id=case.namespace, marks=marks.get(case, ())) for case in HERE]
-
-
-@pytest.mark.parametrize("case", cases(NOT_YET))
+@pytest.mark.parametrize("case", CASES)
 def test_what_is_found_after_every_version_is_the_truth(case: Case) -> None:
     """Who saw every version finds just what the table says, with declarer, baseline and writers."""
     assert timeless(expected(case)) == timeless(found(judged(RECORDED[case.declarer][case.row].events)))
 
 
-@pytest.mark.parametrize("case", cases(NOT_YET_AT_FIRST_SIGHT))
+@pytest.mark.parametrize("case", CASES)
 def test_what_is_found_at_first_sight_is_what_can_be_known(case: Case) -> None:
     """Who sees the last version alone finds what that still shows, and invents nothing."""
     assert timeless(expected_at_first_sight(case)) == timeless(

@@ -53,11 +53,11 @@ def _still_owned(look: Look, wanted: dict[str, Any]) -> Iterator[Difference]:
     """
     for entry in look.claims:
         if entry.get("operation") == "Apply":
-            for leaf in leaves(tree(entry), look.live, until=lambda name: not has(name, wanted)):
+            for leaf in leaves(tree(entry), look.live, look.known.schema, until=lambda name: not has(name, wanted)):
                 place = leaf.place
                 marked = place[:2] in _MARKED and any(map(is_mark, place[2:]))
                 if not has(leaf.name, wanted) and not marked and not is_empty(leaf.value):
-                    yield Difference(leaf.path, place, "stale_owned", UNSET, leaf.value)
+                    yield Difference(leaf.path, place, "stale_owned", UNSET, leaf.value, leaf.path)
 
 
 def _still_applied(look: Look, wanted: dict[str, Any]) -> Iterator[Difference]:
@@ -76,6 +76,6 @@ def _dropped(
             continue
         if key not in wanted:
             if place not in _MARKED or not is_mark(key):
-                yield Difference(here, inside, "stale_owned", UNSET, now)
+                yield Difference(here, inside, "stale_owned", UNSET, now, here)
         elif isinstance(item, dict) and isinstance(now, dict) and isinstance(wanted[key], dict):
             yield from _dropped(item, wanted[key], now, here, inside)

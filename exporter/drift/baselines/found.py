@@ -46,7 +46,9 @@ def compared(look: Look, declared: Declared, memory: Memory) -> Found:
     if declared.object is None or declared.problem:
         return Found(declared=declared, memory=memory)
     wanted = declarable(declared.object)
-    comparison = Comparison(look.known.schema, look.keys, look.touched)
+    # A client-side apply of a custom resource sends a merge patch (RFC 7396), which knows no keys of lists.
+    replaces = look.known.schema.known and look.applies_client_side
+    comparison = Comparison(look.known.schema, look.keys, look.touched, replaces=replaces)
     comparison.compare(wanted, look.live)
     return Found(
         declared=declared,

@@ -36,7 +36,7 @@ DECODERS: dict[str, Callable[[str], Any]] = {"json": _decode_json}
 def read(look: Look) -> Found | None:
     """Hold the object against its annotation; None where it has none that can be believed."""
     found = _annotation(look)
-    if found is not None and _is_believed(look, found[0]):
+    if found is not None and _is_believed(look, *found):
         return _current(look, *found)
     # Somebody else has written it, or taken it away, under a declarer that keeps one.
     return _previous(look) if _was_moved(look) else None
@@ -45,7 +45,7 @@ def read(look: Look) -> Found | None:
 def held(look: Look) -> dict[str, Any] | None:
     """Give what the declarer applied last, by an annotation that can be believed; None where there is none."""
     found = _annotation(look)
-    return _decoded(look, *found) if found is not None and _is_believed(look, found[0]) else None
+    return _decoded(look, *found) if found is not None and _is_believed(look, *found) else None
 
 
 def _annotation(look: Look) -> tuple[str, str] | None:
@@ -57,24 +57,32 @@ def _annotation(look: Look) -> tuple[str, str] | None:
     return None
 
 
-def _is_believed(look: Look, name: str) -> bool:
+def _is_believed(look: Look, name: str, text: str) -> bool:
     """Tell whether the declarer's last write was a client-side apply, and the annotation is what it wrote."""
     if not look.subject.version.entries.raws:
         return True  # nobody is known to have written anything
-    if not look.claims or look.claims[-1].get("operation") != "Update":
+    if not look.claims or look.claims[-1].get("operation") != "Update" or _was_synced(look, text):
         return False
     path = f"/metadata/annotations/{escape(name)}"
     return any(owns(entry, path) for entry in look.claims if entry.get("operation") == "Update")
 
 
+def _was_synced(look: Look, text: str) -> bool:
+    """Tell whether the annotation has moved without a write of its owner.
+
+    So it does when a person takes fields over by `kubectl apply --server-side`: then the server brings it up to date.
+    """
+    memory, wrote = look.memory, look.wrote
+    return bool(memory.wrote) and memory.wrote == wrote and not look.is_within(wrote) and memory.applied != digest(text)
+
+
 def _was_moved(look: Look) -> bool:
     """Tell whether the annotation ought to be the declarer's, and was when it was last looked at."""
-    updates = not look.claims or look.claims[-1].get("operation") == "Update"
-    return look.declarer.annotates and updates and bool(look.memory.baseline)
+    return look.applies_client_side and bool(look.memory.baseline)
 
 
 def _current(look: Look, name: str, text: str) -> Found:
-    memory = Memory(declarer=look.declarer.name, applied=digest(text))
+    memory = Memory(declarer=look.declarer.name, wrote=look.wrote, applied=digest(text))
     obj = _decoded(look, name, text)
     if obj is None:
         return Found(declared=_declared(look, None, f"the annotation {name} holds no object"), memory=memory)

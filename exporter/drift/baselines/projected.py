@@ -54,14 +54,13 @@ def read(look: Look) -> Found | None:
         return Found(declared=declared, memory=Memory(declarer=look.declarer.name))
     before = _decoder.decode(unpack(look.memory.projected)) if known else _EMPTY
     now = _project(look)
-    wrote = str(look.claims[-1].get("time", "")) if look.claims else ""
-    lost = _lost(look, before, now, wrote) if known else ()
+    lost = _lost(look, before, now) if known else ()
     after = _kept(before, now, lost)
     packed = look.memory.projected if known and after == before else pack(msgspec.json.encode(after))
     differences, left_out = _differences(look, after)
     return Found(
         declared=declared,
-        memory=Memory(declarer=look.declarer.name, wrote=wrote, projected=packed),
+        memory=Memory(declarer=look.declarer.name, wrote=look.wrote, projected=packed),
         differences=differences,
         left_out=left_out,
         declares=_Names(after.values),
@@ -101,7 +100,7 @@ def _project(look: Look) -> _Projection:
     for entry in look.claims:
         # To whom sends an object the server also attributes what it fills in.
         filled_in = bool(schema.defaults) and entry.get("operation") == "Update"
-        for leaf in leaves(tree(entry), look.live):
+        for leaf in leaves(tree(entry), look.live, schema):
             if filled_in and is_default(leaf.value, leaf.place, schema):
                 continue
             values[leaf.name] = leaf.value
@@ -114,13 +113,15 @@ def _project(look: Look) -> _Projection:
     return _Projection(values, items)
 
 
-def _lost(look: Look, before: _Projection, now: _Projection, wrote: str) -> tuple[str, ...]:
+def _lost(look: Look, before: _Projection, now: _Projection) -> tuple[str, ...]:
     """Name the fields that the declarer owned, does not own any more, and has not given up by itself."""
     gone = [name for name in before.values if name not in now.values]
     already = set(before.lost)
     gained = any(name not in before.values or name in already for name in now.values)
-    if wrote == look.memory.wrote and not gained:
-        return tuple(gone)
+    if look.wrote == look.memory.wrote and not gained:
+        # Within one second of an apply its next one shows no time of its own: what is gone by then, it has pruned.
+        pruned = look.is_within(look.wrote) and look.claims[-1].get("operation") == "Apply"
+        return tuple(name for name in gone if not pruned or name in already or not resolve(name, look.live)[2])
     if look.claims and look.claims[-1].get("operation") == "Apply":
         return ()  # what it owns after an apply is all that it declares
     # An update says nothing of what others took before. What went with it, and is in no other hands, it took out.
