@@ -15,28 +15,32 @@ from exporter.drift.fieldsets import leaves, tree
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from exporter.drift.fieldsets import FieldPath
     from exporter.drift.look import Look
 
 
-def find_additions(look: Look, declares: Callable[[FieldPath], bool]) -> Iterator[Difference]:
+def find_additions(look: Look, declares: Callable[[str], bool], told: Iterable[str]) -> Iterator[Difference]:
     """Find the fields, the outermost that is not declared.
 
     Args:
         look: at the object
         declares: tells of a field, named as in managedFields, whether it was declared
+        told: paths of what is told already; what is at or below one of them is not told again
 
     """
     writers, entries = look.known.writers, look.subject.version.entries
-    seen = set()
+    seen = set(told)
     for entry in look.entries:
         if entry in look.claims or writers.class_of(str(entry.get("manager", "")), entries) != "human":
             continue
-        for leaf in leaves(tree(entry), look.live, until=lambda fields: not declares(fields)):
-            if leaf.path in seen or declares(leaf.fields) or is_empty(leaf.value):
+        for leaf in leaves(tree(entry), look.live, look.known.schema, until=lambda name: not declares(name)):
+            if _is_among(leaf.path, seen) or declares(leaf.name) or is_empty(leaf.value):
                 continue
             seen.add(leaf.path)
             if not is_default(leaf.value, leaf.place, look.known.schema):
-                yield Difference(leaf.path, leaf.place, UNSET, UNSET, leaf.value)
+                yield Difference(leaf.path, leaf.place, UNSET, UNSET, leaf.value, leaf.path)
+
+
+def _is_among(path: str, seen: set[str]) -> bool:
+    return path in seen or any(path.startswith(f"{one}/") for one in seen)

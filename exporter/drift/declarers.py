@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
+
+from exporter.drift.fieldsets import count, tree
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from exporter.changes.entries import Entry
-    from exporter.changes.version import Version
-    from exporter.changes.writer import WriterTable
-    from exporter.drift.values import Memory
+    from exporter.drift.look import Look
     from exporter.model import WriterClass
 
 
@@ -92,8 +93,9 @@ TOOLS = (
         annotates=True,
     ),
 )
-_BY_NAME = {tool.name: tool for tool in TOOLS}
 # What a manager owns besides these is a declaration; of an Argo CD Application its controller writes `operation`.
+_KUBECTL = "kubectl"
+_CLASSES: dict[WriterClass, int] = {"gitops": 2, "unknown": 1, "human": 0}
 _NO_CONTENT = frozenset({"f:metadata", "f:status", "f:operation", "."})
 
 
@@ -118,45 +120,61 @@ class Declarer(Struct, frozen=True):
 NOBODY = Declarer()
 
 
-def find_declarer(version: Version, writers: WriterTable, memory: Memory) -> Declarer:
+class Tools:
+    """The tools that are known, in the order in which they win.
+
+    Args:
+        added: globs of field managers by the name of a declarer; they come before the shipped ones
+
+    """
+
+    def __init__(self, added: Mapping[str, Iterable[str]] | None = None) -> None:
+        own = {name: tuple(globs) for name, globs in (added or {}).items()}
+        shipped = {tool.name: tool for tool in TOOLS}
+        self.rows: tuple[Tool, ...] = (
+            *(Tool(name=name, managers=globs) for name, globs in own.items() if name not in shipped),
+            *(replace(tool, managers=own.get(tool.name, ()) + tool.managers) for tool in TOOLS),
+        )
+        self.by_name = {tool.name: tool for tool in self.rows}
+        self.of = lru_cache(maxsize=1024)(self._of)
+
+    def _of(self, manager: str) -> Tool | None:
+        """Tell which tool a field manager writes for, None for any other."""
+        for tool in self.rows:
+            if any(fnmatchcase(manager, glob) for glob in tool.managers):
+                return tool
+        return None
+
+
+SHIPPED = Tools()
+
+
+def find_declarer(look: Look, claims: list[Entry]) -> Declarer:
     """Find who declares an object.
 
     Args:
-        version: the object
-        writers: classes of managers that no tool is known for
-        memory: who declared it before: a tool that others have taken everything from still does
+        look: at the object, as far as there is one yet
+        claims: the entries of its managedFields that are about no subresource
 
     """
-    claims = [entry for entry in version.entries if not entry.get("subresource")]
-    marks = _marks(version)
-    owner = _controller(version)
-    tools: dict[str, set[str]] = {}
-    for entry in claims:
-        tool = tool_of(str(entry.get("manager", "")))
-        if tool is not None and (_has_content(entry) or _is_marked(tool, marks)):
-            tools.setdefault(tool.name, set()).add(str(entry["manager"]))
-    if not claims or memory.declarer in _BY_NAME:
-        for tool in TOOLS:
-            if tool.name not in tools and _is_marked(tool, marks) and (not claims or tool.name == memory.declarer):
-                tools[tool.name] = set()
-    names = [tool.name for tool in TOOLS if tool.name in tools]
-    found = next((name for name in names if _is_marked(_BY_NAME[name], marks)), names[0] if names else "")
-    if found and not (owner and _BY_NAME[found].maker):
-        tool = _BY_NAME[found]
-        managers = tools[found] | ({"kubectl"} if found == "kubectl" else set())
-        return Declarer(found, frozenset(managers), tool.maker, tool.annotates)
-    if owner:
-        return Declarer(found or owner, frozenset(tools.get(found, ())), maker=True)
-    return _by_apply(claims, writers)
+    tools = _writing(look, claims)
+    if len(tools) > 1:
+        tools.pop(_KUBECTL, None)  # by it people write over what other tools declare
+        tools = {name: tools[name] for name in tools if _is_marked(look.known.tools.by_name[name], look)} or tools
+    found = next((tool for tool in look.known.tools.rows if tool.name in tools), None)
+    maker = _maker(look)
+    if found is not None and not (maker and found.maker):
+        managers = tools[found.name] | ({_KUBECTL} if found.name == _KUBECTL else set())
+        return Declarer(found.name, frozenset(managers), found.maker, found.annotates)
+    if maker:
+        name, managers = (found.name, tools[found.name]) if found is not None else (maker, set())
+        return Declarer(name, frozenset(managers), maker=True)
+    return _by_apply(look, claims)
 
 
-@lru_cache(maxsize=1024)
 def tool_of(manager: str) -> Tool | None:
-    """Tell which tool a field manager writes for, None for any other."""
-    for tool in TOOLS:
-        if any(fnmatchcase(manager, glob) for glob in tool.managers):
-            return tool
-    return None
+    """Tell which of the shipped tools a field manager writes for, None for any other."""
+    return SHIPPED.of(manager)
 
 
 @lru_cache(maxsize=4096)
@@ -165,36 +183,50 @@ def is_mark(key: str) -> bool:
     return any(fnmatchcase(key, glob.partition("=")[0]) for tool in TOOLS for glob in tool.marks)
 
 
-def _by_apply(claims: Iterable[Entry], writers: WriterTable) -> Declarer:
-    """To apply is to declare, whoever does it, but for the controllers, which look after what they apply themselves."""
-    classes: dict[WriterClass, str] = {}
+def _writing(look: Look, claims: list[Entry]) -> dict[str, set[str]]:
+    """Name the tools that own something of the object, and the managers by which they do."""
+    known = look.known.tools
+    tools: dict[str, set[str]] = {}
+    for entry in claims:
+        manager = str(entry.get("manager", ""))
+        tool = known.of(manager)
+        if tool is not None and (_has_content(entry) or _is_marked(tool, look)):
+            tools.setdefault(tool.name, set()).add(manager)
+    if not claims:
+        return {tool.name: set() for tool in known.rows if _is_marked(tool, look)}
+    before = look.memory.declarer
+    if before in known.by_name and tools.keys() <= {_KUBECTL}:
+        tools.setdefault(before, set())  # people have taken over all that it owned: that does not make it theirs
+    return tools
+
+
+def _by_apply(look: Look, claims: Iterable[Entry]) -> Declarer:
+    """To apply is to declare, whoever does it, but for the controllers, which look after what they apply themselves.
+
+    Where several do, it is who did before, else the one of the better class, else the one that applies more.
+    """
+    ranks: dict[str, tuple[bool, int, int]] = {}
     for entry in claims:
         if entry.get("operation") == "Apply" and _has_content(entry):
             name = str(entry.get("manager", ""))
-            classes.setdefault(writers.class_of(name, claims), name)
-    for wanted in ("gitops", "unknown", "human"):
-        if wanted in classes:
-            return Declarer(classes[wanted], frozenset((classes[wanted],)))
-    return NOBODY
+            rank = _CLASSES.get(look.known.writers.class_of(name, claims))
+            if rank is not None:
+                ranks[name] = (name == look.memory.declarer, rank, count(tree(entry)))
+    if not ranks:
+        return NOBODY
+    name = max(ranks, key=lambda one: ranks[one])
+    return Declarer(name, frozenset((name,)))
 
 
-def _marks(version: Version) -> dict[str, Any]:
-    marks: dict[str, Any] = {}
-    for name in ("labels", "annotations"):
-        held = version.metadata.get(name)
-        if isinstance(held, dict):
-            marks.update(held)
-    return marks
-
-
-def _is_marked(tool: Tool, marks: dict[str, Any]) -> bool:
+def _is_marked(tool: Tool, look: Look) -> bool:
     for glob in tool.marks:
         key, _, value = glob.partition("=")
-        if key.endswith("*"):
-            if any(mark.startswith(key[:-1]) for mark in marks):
+        for held in (look.labels, look.annotations):
+            if key.endswith("*"):
+                if any(mark.startswith(key[:-1]) for mark in held):
+                    return True
+            elif key in held and (not value or held[key] == value):
                 return True
-        elif key in marks and (not value or marks[key] == value):
-            return True
     return False
 
 
@@ -203,11 +235,10 @@ def _has_content(entry: Entry) -> bool:
     return isinstance(fields, dict) and not fields.keys() <= _NO_CONTENT
 
 
-def _controller(version: Version) -> str:
+def _maker(look: Look) -> str:
     """Name the kind of the object that made this one, empty where none did."""
-    owners = version.metadata.get("ownerReferences")
-    if isinstance(owners, list):
-        for owner in owners:
-            if isinstance(owner, dict) and owner.get("controller") is True:
-                return str(owner.get("kind", "")) or "unknown"
+    owners = look.subject.version.metadata.get("ownerReferences")
+    for owner in owners if isinstance(owners, list) else ():
+        if isinstance(owner, dict) and owner.get("controller") is True:
+            return str(owner.get("kind", "")) or "unknown"
     return ""

@@ -52,7 +52,7 @@ def equal(declared: Any, live: Any, place: tuple[str, ...], schema: Schema) -> b
     Args:
         declared: the one
         live: the other
-        place: of both in the schema
+        place: the same with `*` for indices
         schema: says which fields are amounts; where it is not known, the name of the field does
 
     """
@@ -100,7 +100,7 @@ def _same_amount(declared: Any, live: Any, place: tuple[str, ...], schema: Schem
         (quantity, schema.quantities, _AMOUNTS),
         (duration, schema.durations, _SPANS),
     ):
-        if place in told or _is_called(place, words):
+        if schema.place(place) in told or _is_called(place, words):
             amount = read(declared)
             if amount is not None and amount == read(live):
                 return True

@@ -15,7 +15,8 @@ from exporter.changes.redact import mask
 from exporter.drift.additions import find_additions
 from exporter.drift.baselines import BASELINES
 from exporter.drift.compare import MAX_DIFFERENCES, is_default
-from exporter.drift.look import Look, to_pointer
+from exporter.drift.look import Look
+from exporter.drift.suspended import find_pause
 from exporter.drift.values import Evaluation, Memory
 from exporter.records import Finding
 
@@ -73,8 +74,9 @@ def evaluate(subject: Subject, memory: Memory, known: Known) -> tuple[Evaluation
         flags.append("baseline_moved")
     if known.orphan:
         flags.append("orphan")
+    pause = find_pause(look)
     evaluation = Evaluation(
-        declarer=mask(look.declarer.name),
+        declarer=mask(look.declarer.name) or ("directory" if known.declared is not None else ""),
         baseline=declared.source if declared is not None else "",
         confidence=declared.confidence if declared is not None else "",
         findings=findings,
@@ -82,7 +84,10 @@ def evaluate(subject: Subject, memory: Memory, known: Known) -> tuple[Evaluation
         additions=additions,
         flags=tuple(flags),
         unknown=declared.problem if declared is not None else "",
+        suspended=pause.reason,
+        suspended_until=pause.until,
         declared_at=max(look.declared_at, declared.at if declared is not None else ""),
+        problems=(pause.problem,) if pause.problem else (),
         left_out=left_out,
     )
     return evaluation, found.memory if found is not None else Memory(declarer=look.declarer.name)
@@ -100,7 +105,8 @@ def _told(look: Look, found: Found | None) -> tuple[tuple[Finding, ...], tuple[F
             (ignored if is_covered else findings).append(one)
     if look.declarer.name and (found is None or not found.declared.problem):
         declares = found.declares if found is not None else lambda _: False
-        for one, is_covered in _findings(look, find_additions(look, declares)):
+        told = [one.path for one in found.differences if one.live is not UNSET] if found is not None else []
+        for one, is_covered in _findings(look, find_additions(look, declares, told)):
             if is_covered:
                 continue
             if len(additions) < MAX_DIFFERENCES:
@@ -121,13 +127,13 @@ def _findings(look: Look, differences: Iterable[Difference]) -> Iterable[tuple[F
 
 def _finding(look: Look, one: Difference, rule: str = "") -> Finding:
     more: dict[str, Any] = {}
-    told = look.writer(one.path) if one.live is not UNSET else None
+    told = look.writer(one.owned) if one.owned else None
     if told is not None:
         more["writer"], at = told
         if at is not None:
             more["at"] = at
     return Finding(
-        path=mask(to_pointer(one.path)),
+        path=mask(one.path),
         finding=one.kind,
         declared=show(one.declared)[0],
         live=show(one.live)[0],

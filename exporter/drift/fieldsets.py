@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, Struct
 
 from exporter.changes.classify import SERVER_METADATA
+from exporter.changes.pointer import escape, split
 from exporter.changes.writer import is_item, item_keys
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from exporter.changes.entries import Entry
+    from exporter.changes.schema import Schema
 
 
-# The keys that lead to a field in a tree: `("f:spec", "f:ports", 'k:{"name":"http"}', "f:port")`.
-FieldPath = tuple[str, ...]
 _ITEMS = ("k:", "v:", "i:")
+_CONTAINERS = (dict, list)
 _NOT_DECLARED = frozenset({"f:status", "f:apiVersion", "f:kind"})
 _NOT_DECLARED_METADATA = frozenset(
     {*(f"f:{name}" for name in SERVER_METADATA), "f:generateName", "f:deletionTimestamp"}
@@ -32,21 +33,24 @@ _NOT_DECLARED_METADATA = frozenset(
 )  # fmt: skip
 
 
-class Leaf(Struct, frozen=True):
+class Leaf(Struct, frozen=True, gc=False):
     """A field that an entry owns, found in an object.
 
     Args:
-        fields: how the entry names it
-        path: where it is in the object
-        place: the same in the schema, with `*` for indices
+        name: the keys that lead to it in the tree, as a pointer: `/f:spec/f:ports/k:{"name":"http"}/f:port`
+        path: JSON Pointer to it in the object
         value: what is there
 
     """
 
-    fields: FieldPath
-    path: tuple[str, ...]
-    place: tuple[str, ...]
+    name: str
+    path: str
     value: Any
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The path, with `*` for indices."""
+        return place_of(self.name)
 
 
 def tree(entry: Entry) -> dict[str, Any]:
@@ -64,12 +68,8 @@ def tree(entry: Entry) -> dict[str, Any]:
 
 
 def leaves(
-    node: Any,  # noqa: ANN401 - any JSON
-    live: Any,  # noqa: ANN401 - any JSON
-    spot: Leaf | None = None,
-    *,
-    until: Callable[[FieldPath], bool] | None = None,
-) -> Iterator[Leaf]:
+    node: dict[str, Any], live: dict[str, Any], schema: Schema, until: Callable[[str], bool] | None = None
+) -> list[Leaf]:
     """Find the fields of a tree in an object.
 
     A field that is owned as a whole (an atomic list or map) is one leaf. That a map or an item is owned as such, beside
@@ -77,25 +77,57 @@ def leaves(
 
     Args:
         node: the tree
-        live: the value that it stands for
-        spot: where that is
-        until: a map or an item that is owned as such, and that this is true of, is one leaf, and nothing in it is
+        live: the object
+        schema: of its type
+        until: a map or an item that is owned as such, and of whose name this is true, is one leaf, and nothing in it is
 
     """
-    spot = Leaf((), (), (), live) if spot is None else spot
-    if not isinstance(node, dict) or not isinstance(live, dict | list) or not node:
-        yield spot
-        return
-    if "." in node and ((len(node) == 1 and not live) or (until is not None and until(spot.fields))):
-        yield spot
-        return
+    found: list[Leaf] = []
+    _walk(node, live, Leaf("", "", live), schema, until, found)
+    return found
+
+
+def _walk(
+    node: dict[str, Any],
+    live: Any,  # noqa: ANN401 - any JSON
+    around: Leaf,
+    schema: Schema,
+    until: Callable[[str], bool] | None,
+    found: list[Leaf],
+) -> None:
     for key, below in node.items():
-        found = _step(key, live)
-        if found is not None:
-            segment, value = found
-            seen = "*" if isinstance(live, list) else segment
-            inner = Leaf((*spot.fields, key), (*spot.path, segment), (*spot.place, seen), value)
-            yield from leaves(below, value, inner, until=until)
+        step = _step(key, live)
+        if step is None:
+            continue
+        segment, value = step
+        leaf = Leaf(f"{around.name}/{escape(key)}", f"{around.path}/{escape(segment)}", value)
+        if not below or type(below) is not dict or type(value) not in _CONTAINERS:
+            if type(value) is not dict or not value or _is_whole(leaf, schema):
+                found.append(leaf)
+        elif "." in below and ((len(below) == 1 and not value) or (until is not None and until(leaf.name))):
+            found.append(leaf)
+        else:
+            _walk(below, value, leaf, schema, until, found)
+
+
+def _is_whole(leaf: Leaf, schema: Schema) -> bool:
+    """Tell whether a map of which an entry names no fields is owned with all that is in it.
+
+    An entry that has lost all the fields of a map still names the map.
+    """
+    if leaf.path.startswith("/metadata/"):
+        return False
+    return not schema.known or schema.place(leaf.place) in schema.atomics
+
+
+def count(node: Any) -> int:  # noqa: ANN401 - any JSON
+    """Count the fields of a tree."""
+    return sum(map(count, node.values())) if isinstance(node, dict) and node else 1
+
+
+def place_of(name: str) -> tuple[str, ...]:
+    """Give the place of a field by its name in a tree: its path, with `*` for indices."""
+    return tuple(key[2:] if key[:2] == "f:" else "*" for key in split(name))
 
 
 def fits(node: Any, live: Any) -> bool:  # noqa: ANN401 - any JSON
@@ -110,27 +142,27 @@ def fits(node: Any, live: Any) -> bool:  # noqa: ANN401 - any JSON
     return True
 
 
-def resolve(fields: Iterable[str], obj: Any) -> tuple[tuple[str, ...], Any, FieldPath]:  # noqa: ANN401 - any JSON
-    """Follow the keys of a tree into an object as far as they lead.
+def resolve(name: str, obj: Any) -> tuple[str, Any, tuple[str, ...]]:  # noqa: ANN401 - any JSON
+    """Follow the name of a field into an object as far as it leads.
 
     Returns:
         the path so far, the value there, and the keys that are left: none where the field was found
 
     """
-    fields = tuple(fields)
-    path: list[str] = []
-    for depth, key in enumerate(fields):
+    path = ""
+    keys = split(name)
+    for depth, key in enumerate(keys):
         found = _step(key, obj)
         if found is None:
-            return tuple(path), obj, fields[depth:]
+            return path, obj, keys[depth:]
         segment, obj = found
-        path.append(segment)
-    return tuple(path), obj, ()
+        path = f"{path}/{escape(segment)}"
+    return path, obj, ()
 
 
-def has(fields: Iterable[str], obj: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Tell whether an object has a field, or something in its place that is owned as a whole."""
-    _, value, left = resolve(fields, obj)
+def has(name: str, obj: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Tell whether an object has a field, or something in its place that is no map and no list."""
+    _, value, left = resolve(name, obj)
     return not left or (not isinstance(value, dict | list) and value is not None)
 
 
@@ -151,10 +183,13 @@ def list_keys(node: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
 
 def _step(key: str, obj: Any) -> tuple[str, Any] | None:  # noqa: ANN401 - any JSON
     """Go one key of a tree into an object: the segment of the path, and the value there; None if it is not there."""
-    if isinstance(obj, dict):
-        value = obj.get(key[2:], UNSET) if key[:2] == "f:" else UNSET
-        return None if value is UNSET else (key[2:], value)
-    if isinstance(obj, list) and key[:2] in _ITEMS:
+    if type(obj) is dict:
+        if key[:2] != "f:":
+            return None
+        segment = key[2:]
+        value = obj.get(segment, UNSET)
+        return None if value is UNSET else (segment, value)
+    if type(obj) is list and key[:2] in _ITEMS:
         for index, item in enumerate(obj):
             if is_item(key, item, index):
                 return str(index), item

@@ -130,7 +130,7 @@ class DriftKeeper:
 
     def _evaluate(self, step: Step, version: Version, memory: Memory) -> tuple[Evaluation, Memory]:
         known = self._known(step.type, step.key, step.observed)
-        found, memory = evaluate(Subject(step.type, step.key, step.uid, version), memory, known)
+        found, memory = evaluate(Subject(step.type, step.key, step.uid, version, step.observed), memory, known)
         if self._settings.controllers == "ignore":
             by_controllers = tuple(one for one in found.findings if _class(one) == "controller")
             if by_controllers:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from exporter.changes.schema import NO_SCHEMA, Schema
 from exporter.changes.writer import WriterTable
+from exporter.drift.declarers import SHIPPED, Tools
 from exporter.drift.values import Declared, Subject, ToolVerdict
 from exporter.records import Finding
 
@@ -36,6 +37,7 @@ class Known(Struct, frozen=True, kw_only=True):
         declared: what a directory of manifests says of the object
         orphan: such a directory holds what the object's declarer declares, and the object is not in it
         verdict: what the tool that declares the object says of it
+        tools: that declare objects
         covers: the ignore rules
         applied: annotations that hold what was last applied, and how each is written: a name in
             `baselines.last_applied.DECODERS`
@@ -48,6 +50,7 @@ class Known(Struct, frozen=True, kw_only=True):
     declared: Declared | None = None
     orphan: bool = False
     verdict: ToolVerdict | None = None
+    tools: Tools = SHIPPED
     covers: Covers = _nothing
     applied: Mapping[str, str] = MappingProxyType({LAST_APPLIED: "json"})
     children: bool = False

@@ -6,7 +6,6 @@ import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from exporter.changes.pointer import escape
 from exporter.changes.redact import mask
 from exporter.changes.writer import owns
 from exporter.drift.declarers import find_declarer
@@ -21,12 +20,13 @@ if TYPE_CHECKING:
     from exporter.drift.known import Known
     from exporter.drift.values import Memory, Subject
 
-    Path = tuple[str, ...]
+    Place = tuple[str, ...]
 
+_SECONDS = len("2026-03-01T10:00:00")
 _NOT_CONTENT = frozenset({"apiVersion", "kind", "metadata", "status"})
 _DECLARED_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
 # Lists of the metadata are what they are in every type.
-_METADATA_LISTS: dict[Path, tuple[str, ...]] = {
+_METADATA_LISTS: dict[Place, tuple[str, ...]] = {
     ("metadata", "finalizers"): (),
     ("metadata", "ownerReferences"): ("uid",),
 }
@@ -40,69 +40,81 @@ class Look:
         memory: of the judgement before
         known: what is known beside
 
+    Attributes:
+        labels, annotations: of the object
+        declarer: who declares it
+        entries: those of managedFields that are not about the status
+        claims: those of them that are the declarer's, the one that it wrote last at the end
+        live: what can be declared of the object: no status, nothing that the server or this program keeps in it
+
     """
 
     def __init__(self, subject: Subject, memory: Memory, known: Known) -> None:
         self.subject = subject
         self.memory = memory
         self.known = known
-        self.declarer = find_declarer(subject.version, known.writers, memory)
+        metadata = subject.version.metadata
+        self.labels = _map(metadata.get("labels"))
+        self.annotations = _map(metadata.get("annotations"))
+        self.entries = [entry for entry in subject.version.entries if entry.get("subresource") != "status"]
+        own = [entry for entry in self.entries if not entry.get("subresource")]
+        self.declarer = find_declarer(self, own)
+        managers = self.declarer.managers
+        self.claims = [entry for entry in own if entry.get("manager") in managers]
+        if len(self.claims) > 1:
+            # Within one second an apply is taken for the later one: it is what takes over from the other.
+            self.claims.sort(key=lambda one: (str(one.get("time", "")), one.get("operation") == "Apply"))
+        self.live = self._live()
 
-    @cached_property
-    def annotations(self) -> dict[str, Any]:
-        """The object's annotations."""
-        held = self.subject.version.metadata.get("annotations")
-        return held if isinstance(held, dict) else {}
-
-    @cached_property
-    def live(self) -> dict[str, Any]:
-        """What can be declared of the object: no status, nothing that the server or this program keeps in it."""
+    def _live(self) -> dict[str, Any]:
         version = self.subject.version
-        live = {name: version.get(name) for name in version.fields if name not in _NOT_CONTENT}
-        metadata = version.metadata.values(_DECLARED_METADATA)
+        live = version.values(name for name in version.fields if name not in _NOT_CONTENT)
+        live["metadata"] = metadata = version.metadata.values(_DECLARED_METADATA)
         if self.annotations:
-            metadata["annotations"] = {key: item for key, item in self.annotations.items() if not self._is_ours(key)}
-        live["metadata"] = metadata
+            applied = self.known.applied
+            metadata["annotations"] = {
+                key: item for key, item in self.annotations.items() if key not in applied and not key.startswith(PREFIX)
+            }
         return live
 
-    def _is_ours(self, annotation: str) -> bool:
-        return annotation in self.known.applied or annotation.startswith(PREFIX)
+    @property
+    def applies_client_side(self) -> bool:
+        """Whether the declarer's last write was a client-side apply, as far as is known."""
+        if not self.declarer.annotates:
+            return False
+        return not self.claims or self.claims[-1].get("operation") == "Update"
 
-    @cached_property
-    def entries(self) -> list[Entry]:
-        """Those of managedFields that are not about the status."""
-        return [entry for entry in self.subject.version.entries if entry.get("subresource") != "status"]
+    @property
+    def wrote(self) -> str:
+        """When the declarer last wrote, as its entry has it; empty where it has none."""
+        return str(self.claims[-1].get("time", "")) if self.claims else ""
 
-    @cached_property
-    def claims(self) -> list[Entry]:
-        """Those of the declarer, the one that it wrote last at the end."""
-        managers = self.declarer.managers
-        claims = [one for one in self.entries if one.get("manager") in managers and not one.get("subresource")]
-        # Within one second an apply is taken for the later one: it is what takes over from the other.
-        return sorted(claims, key=lambda one: (str(one.get("time", "")), one.get("operation") == "Apply"))
+    def is_within(self, time: str) -> bool:
+        """Tell whether the version was seen within a second of the server's time: then more may have happened in it."""
+        return bool(time) and time[:_SECONDS] == self.subject.observed[:_SECONDS]
 
-    @cached_property
+    @property
     def declared_at(self) -> Timestamp | str:
         """When the declarer last wrote; empty where that is not known."""
-        return normalise(self.claims[-1].get("time")) or "" if self.claims else ""
+        return normalise(self.wrote) or ""
 
-    def owner(self, path: Path) -> Entry | None:
+    def owner(self, path: str) -> Entry | None:
         """Give the entry that owns a field: another than the declarer's before that, the one with the latest time."""
-        pointer = to_pointer(path)
-        owners = [one for one in self.entries if owns(one, pointer, self.live)]
+        owners = self._owners(path)
         others = [one for one in owners if one not in self.claims] or owners
         return max(others, key=lambda one: str(one.get("time", "")), default=None)
 
-    def touched(self, path: Path) -> bool:
-        """Tell whether somebody other than the declarer owns a field, and the declarer no longer does."""
-        owner = self.owner(path)
-        return (
-            owner is not None
-            and owner not in self.claims
-            and not any(owns(one, to_pointer(path), self.live) for one in self.claims)
-        )
+    def _owners(self, path: str) -> list[Entry]:
+        """Give the entries that own a field, or else what it is in: that is what is left of a map that was emptied."""
+        owners = [one for one in self.entries if owns(one, path, self.live)]
+        return [one for one in owners if owns(one, path, self.live, leaf=True)] or owners if len(owners) > 1 else owners
 
-    def writer(self, path: Path) -> tuple[Writer, Timestamp | None] | None:
+    def touched(self, path: str) -> bool:
+        """Tell whether somebody other than the declarer owns a field, and the declarer no longer does."""
+        owners = self._owners(path)
+        return bool(owners) and not any(one in self.claims for one in owners)
+
+    def writer(self, path: str) -> tuple[Writer, Timestamp | None] | None:
         """Tell who owns a field, and when they last wrote."""
         entry = self.owner(path)
         if entry is None:
@@ -117,28 +129,37 @@ class Look:
         )
         return writer, normalise(entry.get("time"))
 
-    def keys(self, place: Path) -> tuple[str, ...] | None:
+    def keys(self, place: Place) -> tuple[str, ...] | None:
         """Give the keys of a list-map, `()` for a set, None for any other list."""
         schema = self.known.schema
         if place in _METADATA_LISTS:
             return _METADATA_LISTS[place]
         if schema.known:
+            place = schema.place(place)
             found = schema.list_keys.get(place)
             return found if found is not None else () if place in schema.sets else None
         return self._learned.get(place)
 
     @cached_property
-    def _learned(self) -> dict[Path, tuple[str, ...]]:
+    def _learned(self) -> dict[Place, tuple[str, ...]]:
         """What managedFields show of the lists of a type whose schema is not known."""
-        learned: dict[Path, tuple[str, ...]] = {}
+        learned: dict[Place, tuple[str, ...]] = {}
         for entry in self.entries:
             learned.update(list_keys(tree(entry)))
         return learned
 
 
-def to_pointer(path: Path) -> str:
-    """Write a path as a JSON Pointer."""
-    return "".join(f"/{escape(segment)}" for segment in path)
+def declarable(obj: dict[str, Any]) -> dict[str, Any]:
+    """Give what of an object can be declared: not its identity, not its status, nothing that the server sets."""
+    kept = {name: item for name, item in obj.items() if name not in _NOT_CONTENT}
+    metadata = obj.get("metadata")
+    if isinstance(metadata, dict):
+        kept["metadata"] = {name: metadata[name] for name in _DECLARED_METADATA if name in metadata}
+    return kept
+
+
+def _map(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    return value if isinstance(value, dict) else {}
 
 
 def digest(text: str) -> str:

@@ -24,6 +24,7 @@ class Subject(Struct, frozen=True):
         key: its place
         uid: its identity
         version: the object; `version.entries` are its managedFields
+        observed: when it was seen; empty where that is not known
 
     """
 
@@ -31,6 +32,7 @@ class Subject(Struct, frozen=True):
     key: ObjectKey
     uid: str
     version: Version
+    observed: Timestamp | str = ""
 
 
 class Declared(Struct, frozen=True, kw_only=True):

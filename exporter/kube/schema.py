@@ -86,6 +86,8 @@ def read_schema(tree: dict[str, Any]) -> Schema:
         defaults={place: node["default"] for node, place in nodes if "default" in node},
         quantities=frozenset(place for node, place in nodes if _is_quantity(node)),
         durations=frozenset(place for node, place in nodes if _is_duration(node)),
+        atomics=frozenset(place for node, place in nodes if node.get("x-kubernetes-map-type") == "atomic"),
+        free=frozenset(place for node, place in nodes if isinstance(node.get("additionalProperties"), dict)),
         known=True,
     )
 

@@ -12,6 +12,7 @@ from tests.drift.objects import CSA, Story, applied, owner, told
 
 
 LATER = "2026-03-01T11:00:00Z"
+LATEST = "2026-03-01T12:00:00Z"
 KUBECTL = owner("kubectl-client-side-apply", CSA, "/spec/size")
 ARGO = owner("argocd-controller", CSA, "/spec/size")
 TRACKED = {"argocd.argoproj.io/tracking-id": "shop:example.com/Widget:team-a/web"}
@@ -43,7 +44,7 @@ def test_an_annotation_that_holds_no_object_leaves_the_verdict_open(text: str) -
     """What cannot be read is said."""
     evaluation = Story().see(KUBECTL, annotations={LAST_APPLIED: text}, spec={"size": 2})
 
-    assert (evaluation.unknown, evaluation.findings) == ("the last-applied annotation holds no object", ())
+    assert (evaluation.unknown, evaluation.findings) == (f"the annotation {LAST_APPLIED} holds no object", ())
 
 
 def test_an_object_declared_in_another_version_leaves_the_verdict_open() -> None:
@@ -97,7 +98,8 @@ def test_somebody_else_who_moves_the_baseline_does_not_change_what_was_declared(
     theirs = (owner("argocd-controller", "/spec/image"), person)
     moved = story.see(*theirs, annotations=TRACKED | annotations, spec={"size": 5})
     again = story.see(*theirs, annotations=TRACKED | annotations, spec={"size": 6})
-    back = story.see(ARGO, annotations=TRACKED | applied(spec={"size": 6}), spec={"size": 6})
+    argo = owner("argocd-controller", CSA, "/spec/size", time=LATEST)
+    back = story.see(argo, annotations=TRACKED | applied(spec={"size": 6}), spec={"size": 6})
 
     assert told(moved.findings) == [("/spec/size", "changed", 1, 5, "kubectl-client-side-apply")]
     assert told(again.findings) == [("/spec/size", "changed", 1, 6, "kubectl-client-side-apply")]
@@ -109,8 +111,21 @@ def test_what_the_declarer_applies_anew_is_the_baseline() -> None:
     """A rollout is no drift."""
     story = Story()
     story.see(KUBECTL, annotations=applied(spec={"size": 1}), spec={"size": 1})
+    later = owner("kubectl-client-side-apply", CSA, "/spec/size", time=LATER)
 
-    assert told(story.see(KUBECTL, annotations=applied(spec={"size": 2}), spec={"size": 2}).findings) == []
+    assert told(story.see(later, annotations=applied(spec={"size": 2}), spec={"size": 2}).findings) == []
+
+
+def test_an_annotation_that_the_server_brings_up_to_date_for_somebody_else_is_not_the_declarers() -> None:
+    """That it moved without a write of its owner shows that a person took fields over by a server-side apply."""
+    story = Story()
+    story.see(ARGO, annotations=TRACKED | applied(spec={"size": 1}), spec={"size": 1})
+    forced = (owner("argocd-controller", CSA), owner("kubectl", "/spec/size", operation="Apply", time=LATER))
+
+    evaluation = story.see(*forced, annotations=TRACKED | applied(spec={"size": 5}), spec={"size": 5})
+
+    assert evaluation.flags == ("baseline_moved",)
+    assert told(evaluation.findings) == [("/spec/size", "changed", 1, 5, "kubectl")]
 
 
 def test_without_managed_fields_the_annotation_is_believed_with_less_confidence() -> None:

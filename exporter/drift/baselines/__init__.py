@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.drift.baselines import last_applied, projected
+from exporter.drift.baselines import directory, last_applied, projected, snapshot, tool_status
 
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from exporter.records import BaselineName
 
 BASELINES: dict[BaselineName, Callable[[Look], Found | None]] = {
+    "directory": directory.read,
     "last_applied": last_applied.read,
+    "tool_status": tool_status.read,
     "projected": projected.read,
+    "snapshot": snapshot.read,
 }

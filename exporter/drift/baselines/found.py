@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from exporter.drift.compare import Comparison, Difference
-from exporter.drift.fieldsets import FieldPath, has
+from exporter.drift.fieldsets import has
+from exporter.drift.look import declarable
 from exporter.drift.values import Declared, Memory
 
 
 if TYPE_CHECKING:
     from exporter.drift.look import Look
 
-_NOT_CONTENT = frozenset({"apiVersion", "kind", "status", "metadata"})
-_DECLARED_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
 
-
-def _declares_nothing(_fields: FieldPath) -> bool:
+def _declares_nothing(_name: str) -> bool:
     return False
 
 
@@ -32,7 +30,7 @@ class Found(Struct, frozen=True, kw_only=True):
         memory: what the next evaluation has to know
         differences: of the live object to that
         left_out: so many more
-        declares: tells of a field, named as in managedFields, whether it was declared
+        declares: tells of a field by its name (see `Leaf`) whether it was declared
 
     """
 
@@ -40,18 +38,17 @@ class Found(Struct, frozen=True, kw_only=True):
     memory: Memory
     differences: tuple[Difference, ...] = ()
     left_out: int = 0
-    declares: Callable[[FieldPath], bool] = _declares_nothing
+    declares: Callable[[str], bool] = _declares_nothing
 
 
 def compared(look: Look, declared: Declared, memory: Memory) -> Found:
     """Hold the live object against a declared one, if there is one that can be told of."""
     if declared.object is None or declared.problem:
         return Found(declared=declared, memory=memory)
-    wanted = {name: item for name, item in declared.object.items() if name not in _NOT_CONTENT}
-    metadata = declared.object.get("metadata")
-    if isinstance(metadata, dict):
-        wanted["metadata"] = {name: metadata[name] for name in _DECLARED_METADATA if name in metadata}
-    comparison = Comparison(look.known.schema, look.keys, look.touched)
+    wanted = declarable(declared.object)
+    # A client-side apply of a custom resource sends a merge patch (RFC 7396), which knows no keys of lists.
+    replaces = look.known.schema.known and look.applies_client_side
+    comparison = Comparison(look.known.schema, look.keys, look.touched, replaces=replaces)
     comparison.compare(wanted, look.live)
     return Found(
         declared=declared,

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from exporter.changes.pointer import escape
 from exporter.changes.version import pack, unpack
 from exporter.changes.writer import owns
 from exporter.drift.baselines.found import Found, compared
-from exporter.drift.look import digest, to_pointer
+from exporter.drift.look import digest
 from exporter.drift.values import Declared, Memory
 
 
@@ -34,62 +35,83 @@ DECODERS: dict[str, Callable[[str], Any]] = {"json": _decode_json}
 
 def read(look: Look) -> Found | None:
     """Hold the object against its annotation; None where it has none that can be believed."""
-    for name, decoder in look.known.applied.items():
-        text = look.annotations.get(name)
-        if isinstance(text, str):
-            if _is_believed(look, name):
-                return _current(look, text, decoder)
-            if _was_moved(look):
-                return _previous(look)
-    # Somebody took it away from under a declarer that keeps one.
+    found = _annotation(look)
+    if found is not None and _is_believed(look, *found):
+        return _current(look, *found)
+    # Somebody else has written it, or taken it away, under a declarer that keeps one.
     return _previous(look) if _was_moved(look) else None
 
 
-def _is_believed(look: Look, name: str) -> bool:
+def held(look: Look) -> dict[str, Any] | None:
+    """Give what the declarer applied last, by an annotation that can be believed; None where there is none."""
+    found = _annotation(look)
+    return _decoded(look, *found) if found is not None and _is_believed(look, *found) else None
+
+
+def _annotation(look: Look) -> tuple[str, str] | None:
+    """Find the annotation: its name, and its text."""
+    for name in look.known.applied:
+        text = look.annotations.get(name)
+        if isinstance(text, str):
+            return name, text
+    return None
+
+
+def _is_believed(look: Look, name: str, text: str) -> bool:
     """Tell whether the declarer's last write was a client-side apply, and the annotation is what it wrote."""
     if not look.subject.version.entries.raws:
         return True  # nobody is known to have written anything
-    if not look.claims or look.claims[-1].get("operation") != "Update":
+    if not look.claims or look.claims[-1].get("operation") != "Update" or _was_synced(look, text):
         return False
-    path = to_pointer(("metadata", "annotations", name))
+    path = f"/metadata/annotations/{escape(name)}"
     return any(owns(entry, path) for entry in look.claims if entry.get("operation") == "Update")
+
+
+def _was_synced(look: Look, text: str) -> bool:
+    """Tell whether the annotation has moved without a write of its owner.
+
+    So it does when a person takes fields over by `kubectl apply --server-side`: then the server brings it up to date.
+    """
+    memory, wrote = look.memory, look.wrote
+    return bool(memory.wrote) and memory.wrote == wrote and not look.is_within(wrote) and memory.applied != digest(text)
 
 
 def _was_moved(look: Look) -> bool:
     """Tell whether the annotation ought to be the declarer's, and was when it was last looked at."""
-    updates = not look.claims or look.claims[-1].get("operation") == "Update"
-    return look.declarer.annotates and updates and bool(look.memory.baseline)
+    return look.applies_client_side and bool(look.memory.baseline)
 
 
-def _current(look: Look, text: str, decoder: str) -> Found:
-    memory = Memory(declarer=look.declarer.name, applied=digest(text))
-    try:
-        held = DECODERS[decoder](text)
-    except (msgspec.DecodeError, ValueError):
-        held = None
-    if not isinstance(held, dict):
-        problem = "the last-applied annotation holds no object"
-        return Found(declared=_declared(look, None, problem), memory=memory)
-    if memory.applied == look.memory.applied and look.memory.baseline:
-        baseline = look.memory.baseline
-    else:
-        baseline = pack(msgspec.json.encode(held))
+def _current(look: Look, name: str, text: str) -> Found:
+    memory = Memory(declarer=look.declarer.name, wrote=look.wrote, applied=digest(text))
+    obj = _decoded(look, name, text)
+    if obj is None:
+        return Found(declared=_declared(look, None, f"the annotation {name} holds no object"), memory=memory)
+    known = memory.applied == look.memory.applied and look.memory.baseline
+    baseline = look.memory.baseline if known else pack(msgspec.json.encode(obj))
     memory = msgspec.structs.replace(memory, baseline=baseline)
-    return compared(look, _declared(look, held, _other_version(look, held)), memory)
+    return compared(look, _declared(look, obj, _other_version(look, obj)), memory)
+
+
+def _decoded(look: Look, name: str, text: str) -> dict[str, Any] | None:
+    try:
+        obj = DECODERS[look.known.applied[name]](text)
+    except ValueError:
+        return None
+    return obj if isinstance(obj, dict) else None
 
 
 def _previous(look: Look) -> Found:
-    held = msgspec.json.decode(unpack(look.memory.baseline))
-    declared = msgspec.structs.replace(_declared(look, held, _other_version(look, held)), moved=True)
+    obj = msgspec.json.decode(unpack(look.memory.baseline))
+    declared = msgspec.structs.replace(_declared(look, obj, _other_version(look, obj)), moved=True)
     return compared(look, declared, look.memory)
 
 
-def _declared(look: Look, held: dict[str, Any] | None, problem: str) -> Declared:
+def _declared(look: Look, obj: dict[str, Any] | None, problem: str) -> Declared:
     confidence: Confidence = "high" if look.subject.version.entries.raws else "medium"
-    return Declared(source="last_applied", confidence=confidence, object=held, problem=problem)
+    return Declared(source="last_applied", confidence=confidence, object=obj, problem=problem)
 
 
-def _other_version(look: Look, held: dict[str, Any]) -> str:
+def _other_version(look: Look, obj: dict[str, Any]) -> str:
     """Say that an object was declared in another version than the one that is watched, if it was."""
-    declared, watched = held.get("apiVersion"), look.subject.type.api_version
+    declared, watched = obj.get("apiVersion"), look.subject.type.api_version
     return "" if declared == watched else f"declared in {declared}, watched in {watched}"

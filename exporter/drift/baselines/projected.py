@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Struct
 
-from exporter.changes.pointer import split
+from exporter.changes.pointer import escape, split
 from exporter.changes.version import pack, unpack
 from exporter.drift.baselines.found import Found
 from exporter.drift.compare import MAX_DIFFERENCES, Comparison, Difference, is_default
-from exporter.drift.fieldsets import fits, leaves, resolve, tree
-from exporter.drift.look import to_pointer
+from exporter.drift.fieldsets import fits, leaves, place_of, resolve, tree
 from exporter.drift.values import Declared, Memory
 
 
 if TYPE_CHECKING:
-    from exporter.drift.fieldsets import FieldPath
+    from collections.abc import Iterable
+
     from exporter.drift.look import Look
 
 
@@ -49,107 +49,140 @@ def read(look: Look) -> Found | None:
     known = bool(look.memory.projected) and look.memory.declarer == look.declarer.name
     if not look.declarer.name or (look.declarer.maker and not look.known.children) or not (look.claims or known):
         return None
+    declared = Declared(source="projected", confidence="high", problem=_other_version(look))
+    if declared.problem:
+        return Found(declared=declared, memory=Memory(declarer=look.declarer.name))
     before = _decoder.decode(unpack(look.memory.projected)) if known else _EMPTY
-    now, misfit = _project(look)
-    wrote = str(look.claims[-1].get("time", "")) if look.claims else ""
-    if misfit:
-        memory = Memory(declarer=look.declarer.name)
-        return Found(declared=Declared(source="projected", confidence="high", problem=misfit), memory=memory)
-    lost = _lost(look, before, now, wrote) if known else ()
-    after = _Projection(
-        {**now.values, **{name: before.values[name] for name in lost}},
-        {**{name: at for name, at in before.items.items() if any(one.startswith(name) for one in lost)}, **now.items},
-        lost,
-    )
+    now = _project(look)
+    lost = _lost(look, before, now) if known else ()
+    after = _kept(before, now, lost)
     packed = look.memory.projected if known and after == before else pack(msgspec.json.encode(after))
     differences, left_out = _differences(look, after)
-    fields = {split(name) for name in after.values}
-    above = {field[:depth] for field in fields for depth in range(1, len(field))}
     return Found(
-        declared=Declared(source="projected", confidence="high"),
-        memory=Memory(declarer=look.declarer.name, wrote=wrote, projected=packed),
+        declared=declared,
+        memory=Memory(declarer=look.declarer.name, wrote=look.wrote, projected=packed),
         differences=differences,
         left_out=left_out,
-        declares=lambda field: field in above or any(field[:depth] in fields for depth in range(1, len(field) + 1)),
+        declares=_Names(after.values),
     )
 
 
-def _project(look: Look) -> tuple[_Projection, str]:
-    """Give the values at the declarer's fields; and a reason where its entry is about another version of the type."""
+class _Names:
+    """Tells whether a field, or something in it, or what it is in, is among those of these names."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(names)
+        self._around = frozenset(name[:end] for name in names for end in range(1, len(name)) if name[end] == "/")
+
+    def __call__(self, name: str) -> bool:
+        return (
+            name in self._names
+            or name in self._around
+            or any(name[:end] in self._names for end in range(1, len(name)) if name[end] == "/")
+        )
+
+
+def _other_version(look: Look) -> str:
+    """Say that an entry names fields as another version of the type does, if they are not those of this one."""
+    watched = look.subject.type.api_version
+    for entry in look.claims:
+        version = entry.get("apiVersion")
+        if version != watched and not fits(tree(entry), look.live):
+            return f"declared in {version}, watched in {watched}"
+    return ""
+
+
+def _project(look: Look) -> _Projection:
+    """Give the values at the declarer's fields."""
     values: dict[str, Any] = {}
     items: dict[str, str] = {}
     schema = look.known.schema
     for entry in look.claims:
-        fields = tree(entry)
-        version, watched = entry.get("apiVersion"), look.subject.type.api_version
-        if version != watched and not fits(fields, look.live):
-            return _EMPTY, f"declared in {version}, watched in {watched}"
-        filled_in = entry.get("operation") == "Update"
-        for leaf in leaves(fields, look.live):
-            # To whom sends an object the server also attributes what it fills in.
-            if not (filled_in and is_default(leaf.value, leaf.place, schema)):
-                values[to_pointer(leaf.fields)] = leaf.value
-                for depth, key in enumerate(leaf.fields, start=1):
+        # To whom sends an object the server also attributes what it fills in.
+        filled_in = bool(schema.defaults) and entry.get("operation") == "Update"
+        for leaf in leaves(tree(entry), look.live, schema):
+            if filled_in and is_default(leaf.value, leaf.place, schema):
+                continue
+            values[leaf.name] = leaf.value
+            if "/k:" in leaf.name or "/v:" in leaf.name:
+                name = ""
+                for key, segment in zip(split(leaf.name), split(leaf.path), strict=True):
+                    name = f"{name}/{escape(key)}"
                     if key[:2] != "f:":
-                        items[to_pointer(leaf.fields[:depth])] = leaf.path[depth - 1]
-    return _Projection(values, items), ""
+                        items[name] = segment
+    return _Projection(values, items)
 
 
-def _lost(look: Look, before: _Projection, now: _Projection, wrote: str) -> tuple[str, ...]:
+def _lost(look: Look, before: _Projection, now: _Projection) -> tuple[str, ...]:
     """Name the fields that the declarer owned, does not own any more, and has not given up by itself."""
     gone = [name for name in before.values if name not in now.values]
     already = set(before.lost)
     gained = any(name not in before.values or name in already for name in now.values)
-    if wrote == look.memory.wrote and not gained:
-        return tuple(gone)
+    if look.wrote == look.memory.wrote and not gained:
+        # Within one second of an apply its next one shows no time of its own: what is gone by then, it has pruned.
+        pruned = look.is_within(look.wrote) and look.claims[-1].get("operation") == "Apply"
+        return tuple(name for name in gone if not pruned or name in already or not resolve(name, look.live)[2])
     if look.claims and look.claims[-1].get("operation") == "Apply":
         return ()  # what it owns after an apply is all that it declares
     # An update says nothing of what others took before. What went with it, and is in no other hands, it took out.
-    return tuple(name for name in gone if name in already or not resolve(split(name), look.live)[2])
+    return tuple(name for name in gone if name in already or not resolve(name, look.live)[2])
+
+
+def _kept(before: _Projection, now: _Projection, lost: tuple[str, ...]) -> _Projection:
+    """Add what was lost to what is owned."""
+    if not lost:
+        return now
+    return _Projection(
+        {**now.values, **{name: before.values[name] for name in lost}},
+        {**{item: at for item, at in before.items.items() if any(one.startswith(item) for one in lost)}, **now.items},
+        lost,
+    )
 
 
 def _differences(look: Look, projection: _Projection) -> tuple[tuple[Difference, ...], int]:
     """Compare the fields that were lost; an item of a list that is gone is one difference."""
     comparison = Comparison(look.known.schema, look.keys, look.touched)
-    gone: dict[tuple[str, ...], dict[FieldPath, Any]] = {}
+    gone: dict[str, dict[tuple[str, ...], Any]] = {}
     for name in projection.lost:
-        fields, declared = split(name), projection.values[name]
-        path, live, left = resolve(fields, look.live)
-        item = next((depth for depth, key in enumerate(left, start=1) if key[:2] != "f:"), 0)
-        if item:
-            gone.setdefault(fields[: len(fields) - len(left) + item], {})[left[item:]] = declared
-            continue
-        if left:
-            path, live = (*path, *(key[2:] for key in left)), UNSET
-        comparison.compare(declared, live, path, _place(fields))
-    found = comparison.found
-    for fields, values in gone.items():
-        path = _former_path(fields, projection.items)
-        found.append(Difference(path, _place(fields), "missing", _rebuilt(values), UNSET))
-    return tuple(found[:MAX_DIFFERENCES]), comparison.left_out + max(0, len(found) - MAX_DIFFERENCES)
+        declared, keys = projection.values[name], split(name)
+        path, live, left = resolve(name, look.live)
+        missing = next((at for at in range(len(keys) - len(left), len(keys)) if keys[at][:2] != "f:"), None)
+        if missing is not None:
+            gone.setdefault(_joined(keys[: missing + 1]), {})[keys[missing + 1 :]] = declared
+        elif left:
+            comparison.compare(declared, UNSET, path + _joined(key[2:] for key in left), place_of(name))
+        else:
+            comparison.compare(declared, live, path, place_of(name))
+    items = [
+        Difference(_former_path(name, projection.items), place_of(name), "missing", _rebuilt(values), UNSET)
+        for name, values in gone.items()
+    ]
+    found = (*comparison.found, *items)
+    return found[:MAX_DIFFERENCES], comparison.left_out + max(0, len(found) - MAX_DIFFERENCES)
 
 
-def _place(fields: FieldPath) -> tuple[str, ...]:
-    return tuple(key[2:] if key[:2] == "f:" else "*" for key in fields)
+def _joined(segments: Iterable[str]) -> str:
+    return "".join(f"/{escape(segment)}" for segment in segments)
 
 
-def _former_path(fields: FieldPath, items: dict[str, str]) -> tuple[str, ...]:
+def _former_path(name: str, items: dict[str, str]) -> str:
     """Give the path that something had in the object when it was there."""
-    return tuple(
-        key[2:] if key[:2] == "f:" else items.get(to_pointer(fields[:depth]), "-")
-        for depth, key in enumerate(fields, start=1)
-    )
+    path = above = ""
+    for key in split(name):
+        above = f"{above}/{escape(key)}"
+        path = f"{path}/{escape(key[2:]) if key[:2] == 'f:' else items.get(above, '-')}"
+    return path
 
 
-def _rebuilt(values: dict[FieldPath, Any]) -> Any:  # noqa: ANN401 - any JSON
+def _rebuilt(values: dict[tuple[str, ...], Any]) -> Any:  # noqa: ANN401 - any JSON
     """Put an item of a list together again from the fields of it; lists inside of it are left out."""
     if () in values:
         return values[()]
     made: dict[str, Any] = {}
-    for fields, value in values.items():
-        if all(key[:2] == "f:" for key in fields):
+    for keys, value in values.items():
+        if all(key[:2] == "f:" for key in keys):
             node = made
-            for key in fields[:-1]:
+            for key in keys[:-1]:
                 node = node.setdefault(key[2:], {})
-            node[fields[-1][2:]] = value
+            node[keys[-1][2:]] = value
     return made

@@ -197,7 +197,7 @@ EXCEPTIONS: dict[Case, Expected] = {
     # …and a chart that says just what was edited writes nothing at all, so this is a false alarm that only a directory
     # of manifests could prevent.
     Case("flux-helm", "rolled-out-to-the-edit"): _drifted(_SIZE),
-    # An upgrade that only takes something out leaves its entry with less and no new time, as a person's removal does.
+    # An upgrade that only takes something out leaves its own entry with less and no new time: as a person's removal.
     Case("flux-helm", "rolled-out-less"): _removed("/spec/color", "/spec/limits/cpu", "/spec/ports/1", "/spec/zones/1"),
     # Nobody declares: until somebody does, with kubectl.
     **{Case("nobody", row): _UNMANAGED for row in ROWS if TABLE[row] != _GONE},
