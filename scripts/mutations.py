@@ -223,7 +223,7 @@ MUTATIONS = (
     Mutation(
         "a removed type takes nothing along before its CRD is surely gone",
         "exporter/follow.py",
-        "        if await self._is_back(identity):\n",
+        "        if held and await self._is_back(identity):\n",
         "        if not identity:\n",
         (
             "tests/test_follow.py::test_nothing_goes_with_a_type_before_the_server_says_that_it_is_gone",
