@@ -304,6 +304,27 @@ MUTATIONS = (
         ("tests/journal/test_store.py::test_eviction_by_age_counts_what_nobody_had_read",),
     ),
     Mutation(
+        "a clock that is not believed is remembered",
+        "exporter/journal/store.py",
+        "                self.note(_AHEAD, str(self._clock.ahead))\n",
+        "                pass\n",
+        ("tests/journal/test_limits.py::test_a_clock_that_was_ahead_before_a_restart_makes_nothing_old_after_it",),
+    ),
+    Mutation(
+        "what a list finds new had versions before",
+        "exporter/changes/tracker.py",
+        "            batch.coalesced += _swallowed(_UNBORN, meta)\n",
+        "            pass\n",
+        ("tests/changes/test_tracker.py::test_what_a_list_finds_new_had_versions_before",),
+    ),
+    Mutation(
+        "a newcomer of a selector is known by the server's clock",
+        "exporter/stream.py",
+        "            created, written = _times(seen.raw)\n",
+        "            created, written = _times(seen.raw)[0], None\n",
+        ("tests/test_follow.py::test_what_comes_into_a_selection_is_no_creation",),
+    ),
+    Mutation(
         "poison is found by halves",
         "exporter/delivery.py",
         "                if len(seqs) > 1:\n",
