@@ -265,9 +265,10 @@ class Follower:
     async def _take_away(self, identity: tuple[str, str], uid: str, ended: Iterable[Stream] = ()) -> None:
         """Take everything of a type away, and forget its CRD only then: after a crash before that it is done again."""
         await asyncio.gather(*(self._end(stream) for stream in ended))
-        if await self._is_back(identity):
+        held = [scope for scope in self._held if (scope.group, scope.resource) == identity]
+        if held and await self._is_back(identity):
             return  # what is held may be of the new one: its first list tells what went
-        for scope in [scope for scope in self._held if (scope.group, scope.resource) == identity]:
+        for scope in held:
             await self._remove(scope, self._journal.type_of(scope))
         if self._journal.definitions().get(identity, ("",))[0] == uid:
             self._journal.undefine(*identity)

@@ -223,7 +223,7 @@ MUTATIONS = (
     Mutation(
         "a removed type takes nothing along before its CRD is surely gone",
         "exporter/follow.py",
-        "        if await self._is_back(identity):\n",
+        "        if held and await self._is_back(identity):\n",
         "        if not identity:\n",
         (
             "tests/test_follow.py::test_nothing_goes_with_a_type_before_the_server_says_that_it_is_gone",
@@ -302,6 +302,27 @@ MUTATIONS = (
         "    return Evicted(count, {consumer: number for consumer, number in undelivered if number})\n",
         "    return Evicted(count, {})\n",
         ("tests/journal/test_store.py::test_eviction_by_age_counts_what_nobody_had_read",),
+    ),
+    Mutation(
+        "a clock that is not believed is remembered",
+        "exporter/journal/store.py",
+        "                self.note(_AHEAD, str(self._clock.ahead))\n",
+        "                pass\n",
+        ("tests/journal/test_limits.py::test_a_clock_that_was_ahead_before_a_restart_makes_nothing_old_after_it",),
+    ),
+    Mutation(
+        "what a list finds new had versions before",
+        "exporter/changes/tracker.py",
+        "            batch.coalesced += _swallowed(_UNBORN, meta)\n",
+        "            pass\n",
+        ("tests/changes/test_tracker.py::test_what_a_list_finds_new_had_versions_before",),
+    ),
+    Mutation(
+        "a newcomer of a selector is known by the server's clock",
+        "exporter/stream.py",
+        "            created, written = _times(seen.raw)\n",
+        "            created, written = _times(seen.raw)[0], None\n",
+        ("tests/test_follow.py::test_what_comes_into_a_selection_is_no_creation",),
     ),
     Mutation(
         "poison is found by halves",

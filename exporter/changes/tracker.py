@@ -51,6 +51,8 @@ RECREATED_WITHIN = 600_000_000_000
 # that were not touched for a while costs less than to walk over a hundred small objects.
 _RECENT = 1024
 _NOTHING = Fields(b"{}")
+# What comes before the first version of an object.
+_UNBORN = Fields(b'{"generation":0}')
 
 
 class _Recent(Struct, frozen=True):
@@ -182,7 +184,8 @@ class Tracker:
     # -- the four things that can happen ----------------------------------------------------------------------
 
     def _create(self, seen: Observation, key: ObjectKey, batch: Batch) -> None:
-        if self._graves.open(seen, batch) and seen.mode == "catch_up":
+        restored = self._graves.open(seen, batch)
+        if restored and seen.mode == "catch_up":
             self._went_backwards(seen.scope)  # before there is an id: what it tells may have been told once
         version, untouched = self._read(seen, batch)
         stored = Stored(seen.head.uid, seen.head.resource_version, version.pack())
@@ -206,6 +209,8 @@ class Tracker:
             meta=meta, happened=created, gap=seen.mode == "catch_up",
         )  # fmt: skip
         self._follow(Step(seen.type, key, seen.head.uid, seen.observed, told, new=version), batch)
+        if seen.mode == "catch_up" and not (restored or seen.scope.selectors):
+            batch.coalesced += _swallowed(_UNBORN, meta)
         batch.changes.append(told)
         batch.objects[key] = stored
         batch.count(seen.type, key.namespace, 1)

@@ -28,6 +28,10 @@ class Clock:
         newest: when the newest change of the journal was observed, nanoseconds since the epoch; None without one
         wall: the machine's clock, nanoseconds since the epoch
         lived: a clock that cannot be set, nanoseconds
+        ahead: what `ahead` was when the newest change was observed by the machine's clock
+
+    Attributes:
+        ahead: nanoseconds by which the machine's clock is not believed, 0 where it is followed
 
     """
 
@@ -36,10 +40,13 @@ class Clock:
         newest: int | None,
         wall: Callable[[], int] = time.time_ns,
         lived: Callable[[], int] = time.monotonic_ns,
+        *,
+        ahead: int = 0,
     ) -> None:
         self._wall = wall
         self._lived = lived
-        self._anchor = wall() if newest is None else newest
+        self.ahead = ahead
+        self._anchor = wall() if newest is None else newest - ahead
         self._anchored = lived()
         self._ahead_since: int | None = None
 
@@ -55,6 +62,8 @@ class Clock:
                     ahead_seconds=(wall - expected) // 1_000_000_000,
                 )
             if lived - self._ahead_since < _BELIEVED_AFTER:
+                self.ahead = wall - expected
                 return expected
+        self.ahead = 0
         self._ahead_since, self._anchor, self._anchored = None, wall, lived
         return wall

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 MEMORY = ":memory:"
 # Under this name stands the newest change that the totals count.
 _COUNTED = "counted"
+# And under this, by how much the clock was ahead that the newest changes were observed by; see `exporter.journal.age`.
+_AHEAD = "clock_ahead"
 
 
 class Journal:
@@ -84,7 +86,8 @@ class Journal:
         self.id = self._meta_default("id", str(uuid.uuid4()))
         self.care = Care(connection, path, self.limits)
         newest = connection.execute("SELECT observed FROM changes ORDER BY seq DESC LIMIT 1").fetchone()
-        self._clock = Clock(to_nanoseconds(newest[0]) if newest else None)
+        ahead = int(self.noted(_AHEAD) or 0)
+        self._clock = Clock(to_nanoseconds(newest[0]) if newest else None, ahead=ahead)
 
     @classmethod
     def open(cls, data_dir: Path | None, *, size: int | None = None) -> Journal:
@@ -374,7 +377,10 @@ class Journal:
         """Delete the oldest changes that are past the age or beyond the size; see `retention.evict`."""
         most = self.limits.evict_at if max_bytes is None else max_bytes
         with self._transaction():
-            return retention.evict(self._connection, self._clock.now(keep // 2), keep, most, self.limits.evict_rows)
+            believed, time = self._clock.ahead, self._clock.now(keep // 2)
+            if self._clock.ahead != believed:
+                self.note(_AHEAD, str(self._clock.ahead))
+            return retention.evict(self._connection, time, keep, most, self.limits.evict_rows)
 
     @noticed
     def sizes(self) -> retention.Sizes:

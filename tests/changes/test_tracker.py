@@ -227,6 +227,29 @@ def test_a_list_after_a_gap_gives_the_net_change_and_counts_what_it_swallowed() 
     assert batch.coalesced == 3
 
 
+@pytest.mark.parametrize(
+    ("before", "listed", "selectors", "swallowed"),
+    [
+        ([], widget(9, generation=6), "", 5),
+        ([seen(widget(1, uid="uid-0"), "added")], widget(9, generation=6), "", 5),
+        ([], widget(9, generation=1), "", 0),
+        ([], widget(9, generation=None), "", 0),
+        ([], widget(9, generation=6), "app=web||", 0),
+        ([seen(widget(1), "added"), seen(widget(2), "deleted")], widget(1, generation=6), "", 0),
+    ],
+    ids=["new", "made again", "only made", "no generation", "may have come into a selection", "a restored backup's"],
+)
+def test_what_a_list_finds_new_had_versions_before(
+    before: list[Observation], listed: dict[str, Any], selectors: str, swallowed: int
+) -> None:
+    """An object that came in a gap was written once for each generation; those before the one listed are missing."""
+    world, batch = World(), Batch()
+    world.take(*before)
+    world.tracker.observe(replace(seen(listed, "added", "catch_up"), scope=replace(SCOPE, selectors=selectors)), batch)
+
+    assert batch.coalesced == swallowed
+
+
 def test_a_refresh_replaces_only_the_very_version_that_is_known() -> None:
     """Under a new schema the same version is stored as it looks now; another one is left to the watch."""
     world = World()

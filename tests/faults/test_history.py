@@ -109,7 +109,8 @@ async def test_what_was_forgotten_while_it_was_listing(
             await starting
         row = await trial.settle("etcd compacted", "listing", record, history=False)
         assert row.lost > 0
-        assert [sorted(query) for query in of_our_type()] == [["limit"], ["continue", "limit"], []]
+        # What an audit asks comes after it.
+        assert [sorted(query) for query in of_our_type()][:3] == [["limit"], ["continue", "limit"], []]
 
 
 async def test_a_history_that_is_always_too_short(own: Cluster, tmp_path: Path, record: Callable[[Row], None]) -> None:
@@ -138,6 +139,7 @@ async def test_a_watch_cache_that_is_too_small(cluster: Cluster, tmp_path: Path,
         assert await asyncio.to_thread(total, trial.exporter, LISTS, reason="expired") == 1
 
 
+@long
 async def test_a_server_that_has_too_much_to_do(
     new_cluster: NewCluster, tmp_path: Path, record: Callable[[Row], None]
 ) -> None:

@@ -167,7 +167,6 @@ async def test_a_list_over_a_gap_that_is_killed_is_begun_again(
         assert [compared.invented, compared.duplicates, compared.disordered] == [[], [], []]
 
 
-@long
 def test_a_server_that_says_nothing_does_not_hold_up_the_end_of_a_start(cluster: Cluster, tmp_path: Path) -> None:
     """Told to stop before it knows which cluster it is at, it ends with 0, and soon."""
     with Proxy(cluster, tmp_path / "proxy") as proxy:

@@ -204,6 +204,24 @@ def test_a_clock_that_is_ahead_at_the_start_is_not_believed_either() -> None:
     assert clocks.clock.now(DAY) == clocks.wall
 
 
+def test_a_clock_that_was_ahead_before_a_restart_makes_nothing_old_after_it(tmp_path: Path) -> None:
+    """What was observed by a clock that was not believed is no measure of the time: that it was ahead is kept."""
+    clocks, journal = Clocks(newest=NOW), opened(tmp_path, 4 * MIB)
+    journal._clock = clocks.clock
+    clocks.wall += 400 * DAY
+    journal.evict(7 * DAY)
+    journal.close()
+    journal = opened(tmp_path, 4 * MIB)
+    clocks.clock = Clock(clocks.wall, lambda: clocks.wall, lambda: clocks.lived, ahead=journal._clock.ahead)
+
+    assert clocks.clock.now(DAY) == NOW
+    clocks.wall -= 400 * DAY
+    journal._clock = clocks.clock
+    journal.evict(7 * DAY)
+    journal.close()
+    assert opened(tmp_path, 4 * MIB)._clock.ahead == 0
+
+
 def test_a_clock_that_is_behind_is_followed() -> None:
     """It makes nothing older than it is."""
     clocks = Clocks()
