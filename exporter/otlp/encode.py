@@ -1,4 +1,4 @@
-"""Changes as OTLP log records: one ResourceLogs for each namespace, in the changes' order.
+"""Changes as OTLP log records: one ResourceLogs for each namespace, in the changes' order. Drift: `transitions`.
 
 Pure, and it must never fail: a record that cannot be encoded would stop delivery. What does not fit is left out and
 said so. Secrets were taken out before the journal; nothing is taken out here.
@@ -18,7 +18,9 @@ import msgspec
 from msgspec import UNSET
 
 from exporter import __version__
+from exporter.model import Change
 from exporter.otlp.line import line
+from exporter.otlp.transitions import transition
 from exporter.otlp.wire import Attribute, delimited, fixed64_tag, length_tag, utf8, varint, varint_tag
 from exporter.timestamps import to_nanoseconds
 
@@ -26,8 +28,9 @@ from exporter.timestamps import to_nanoseconds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from exporter.model import Change, ChangeType, FieldChange, Writer
+    from exporter.model import ChangeType, FieldChange, Writer
     from exporter.otlp.settings import Settings
+    from exporter.records import Record
     from exporter.timestamps import Timestamp
 
 
@@ -128,11 +131,14 @@ class Encoder:
         scope = delimited(length_tag(1), SCOPE_NAME.encode()) + delimited(length_tag(2), __version__.encode())
         self._scope = delimited(_SCOPE, scope)
 
-    def request(self, changes: Iterable[Change]) -> bytes:
-        """Encode changes as an ExportLogsServiceRequest."""
+    def request(self, rows: Iterable[Record]) -> bytes:
+        """Encode changes, and what was concluded from them, as an ExportLogsServiceRequest."""
         records: dict[str, list[bytes]] = {}
-        for change in changes:
-            records.setdefault(change.namespace, []).append(delimited(_RECORD, record(change)))
+        for row in rows:
+            if isinstance(row, Change):
+                records.setdefault(row.namespace, []).append(delimited(_RECORD, record(row)))
+            else:
+                records.setdefault(row.verdict.namespace, []).append(delimited(_RECORD, transition(row)))
         return b"".join(
             delimited(
                 _RESOURCE_LOGS,

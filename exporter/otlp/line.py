@@ -1,4 +1,4 @@
-"""A change in one line for people: the body of a log record, and whatever else shows a change in passing.
+"""A change, or what was concluded from some, in one line for people: the body of a log record.
 
 The result is always one line of printable text of bounded length: names and values come from objects that anybody
 may have written, and must never forge a second line.
@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 if TYPE_CHECKING:
     from exporter.model import Change, ChangeType, FieldChange
+    from exporter.records import Finding, Transition
 
 
 MAX_LINE = 1024
@@ -43,6 +44,34 @@ def line(change: Change) -> str:
         more = len(change.fields) - 1
         if more or change.truncated:
             text += " (and more)" if change.truncated else f" (+{more} more)"
+    return _one_line(text)
+
+
+def drift_line(record: Transition) -> str:
+    """Tell a transition: `Drift opened: Kafka team-a/main /spec/replicas 3 → 5 by kubectl-edit (+1 more)`."""
+    verdict = record.verdict
+    place = f"{verdict.namespace}/{verdict.name}" if verdict.namespace else verdict.name
+    subject, _, verb = record.event.partition(".")
+    text = f"{subject.capitalize()} {verb}: {verdict.kind} {place}"
+    if record.path:
+        return _one_line(f"{text} {record.path[:_MAX_PATH]} between {', '.join(record.managers)}")
+    if record.resolved_by is not UNSET:
+        text += f" after {record.duration or 0.0:.0f} s, by {record.resolved_by}; was"
+    if verdict.fields:
+        first, more = verdict.fields[0], len(verdict.fields) - 1
+        text += f" {_finding(first)}" + (f" (+{more} more)" if more else "")
+    return _one_line(text.removesuffix("; was"))
+
+
+def _finding(finding: Finding) -> str:
+    path = finding.path[:_MAX_PATH] or "the object"
+    if finding.finding == "missing":
+        return f"{path} missing"
+    text = f"{path} {_value(finding.declared)} → {_value(finding.live)}"
+    return text if finding.writer is UNSET else f"{text} by {finding.writer.name}"
+
+
+def _one_line(text: str) -> str:
     if len(text) > MAX_LINE:
         text = text[: MAX_LINE - 1] + "…"
     return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

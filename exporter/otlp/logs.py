@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from exporter.model import Change
+from exporter.records import Transition
 
 
 if TYPE_CHECKING:
@@ -53,12 +54,11 @@ class OtlpLogs:
 
     def matters(self, record: Record) -> bool:
         """Leave out heartbeats and versions without a difference."""
-        return isinstance(record, Change) and record.matters
+        return record.matters if isinstance(record, Change) else isinstance(record, Transition)
 
     async def send(self, records: Sequence[Record]) -> Verdict:
         """Encode and send a batch, once."""
-        changes = [record for record in records if isinstance(record, Change)]
-        return await self._sender.send(self._encoder.request(changes), len(changes))
+        return await self._sender.send(self._encoder.request(records), len(records))
 
     async def close(self) -> None:
         """Close the sender's connections."""
