@@ -140,8 +140,8 @@ class _Compiled:
     """A rule, ready to be asked."""
 
     __slots__ = (
-        "_annotations", "_classes", "_group", "_kind", "_labels", "_managers", "_name", "_namespace", "_paths",
-        "_version", "hits", "rule",
+        "_annotations", "_beginnings", "_classes", "_group", "_kind", "_labels", "_managers", "_name", "_namespace",
+        "_paths", "_version", "hits", "rule",
     )  # fmt: skip
 
     def __init__(self, rule: IgnoreRule) -> None:
@@ -156,6 +156,8 @@ class _Compiled:
         self._labels = read_selector(match.labels) if match.labels else ()
         self._annotations = read_selector(match.annotations) if match.annotations else ()
         self._paths = tuple(tuple(map(_segment, split(path))) for path in rule.paths)
+        # What every field that it can cover begins with: most fields are told apart by that alone.
+        self._beginnings = tuple(re.split(r"[*\[]", path, maxsplit=1)[0] for path in rule.paths) or ("",)
         self._managers = tuple(compile_text(glob) for glob in rule.managers)
         self._classes = frozenset(rule.classes)
 
@@ -167,6 +169,8 @@ class _Compiled:
 
     def covers(self, subject: Subject, finding: Finding, *, equals_default: bool, today: date) -> bool:
         """Tell whether it covers a finding in an object whose type it fits; the cheap questions first."""
+        if not finding.path.startswith(self._beginnings):
+            return False
         if (self.rule.when_equal_default and not equals_default) or self.is_over(today):
             return False
         writer = finding.writer
@@ -236,7 +240,7 @@ def _is_below(pattern: Sequence[Any], place: _Place, depth: int) -> bool:
         return True
     first, rest = pattern[0], pattern[1:]
     if first == "**":
-        return any(_is_below(rest or ("*",), place, further) for further in range(depth, len(place.segments)))
+        return any(_is_below(rest, place, further) for further in range(depth, len(place.segments)))
     if depth == len(place.segments):
         return False
     segment = place.segments[depth]

@@ -81,7 +81,7 @@ def test_the_examples_of_configuration_load(path: Path) -> None:
 def test_there_are_examples() -> None:
     """The pages where somebody looks for a configuration have one."""
     wanted = {"README.md", CONFIGURATION, "docs/how-to/select-types.md", "docs/how-to/silence-noise.md"}
-    wanted |= {"docs/how-to/silence-drift.md"}
+    wanted |= {"docs/how-to/silence-drift.md", "docs/how-to/declared-manifests.md"}
     assert wanted <= {name_of(path) for path in PAGES if configurations(path)}
 
 

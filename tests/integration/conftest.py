@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from subprocess import run
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -121,3 +122,16 @@ def promtool() -> Callable[..., CompletedProcess[bytes]]:
     """The real promtool as a function: `promtool("check", "metrics", stdin=page)`."""
     _need(["promtool"])
     return launch.promtool
+
+
+@pytest.fixture(scope="session")
+def kubectl_reads(compat: bool) -> Callable[[str], CompletedProcess[str]]:
+    """What the real kubectl makes of a file, without a server: it prints each object as JSON, with a mark on it."""
+    _need(["kubectl"], compat=compat)
+    kubectl = build.required("kubectl", compat=compat)
+    command = [str(kubectl), "annotate", "--local", "-f", "-", "-o", "json", "read=by"]
+
+    def read(text: str) -> CompletedProcess[str]:
+        return run(command, input=text, capture_output=True, text=True, timeout=30, check=False)
+
+    return read

@@ -1,0 +1,1 @@
+"""Reads declared manifests from directories, as kubectl reads them."""
