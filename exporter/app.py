@@ -28,12 +28,11 @@ from exporter.config import Config, load
 from exporter.deadlines import watch as watch_deadlines
 from exporter.delivery import Delivery
 from exporter.drift.keeper import NAME as DRIFT
-from exporter.drift.keeper import DriftKeeper
-from exporter.drift.surroundings import Surroundings
 from exporter.errors import JournalError
 from exporter.follow import Follower
 from exporter.ingest import Inbox, Ingest
 from exporter.journal.store import MEMORY, Journal
+from exporter.judging import Judging
 from exporter.keepers import Keepers
 from exporter.kube.audit import Audit
 from exporter.kube.client import Api
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
 
     from exporter.batch import Series
     from exporter.delivery import Consumer
+    from exporter.model import ResourceType
     from exporter.options import RunOptions
     from exporter.otlp.settings import Settings
 
@@ -201,10 +201,12 @@ class Exporter:
         self._follower = Follower(
             api, journal, self._inbox, health,
             types=types, namespaces=config.watch.namespaces, selection=_selection(config),
-            went_backwards=self._went_backwards,
+            went_backwards=self._went_backwards, synced=self._synced,
         )  # fmt: skip
         self._follower.forget_unselected()
         metrics.objects(journal.counts())
+        if not config.drift.enabled:
+            journal.forget_states(DRIFT)
         drifting.load(states.tallies(DRIFT), states.shown(DRIFT))
         redactor = Redactor(key, config.changes.redact)
         writers = WriterTable(
@@ -214,9 +216,11 @@ class Exporter:
                 "controller": config.changes.writers.controller,
             }
         )
-        surroundings = Surroundings(config.drift, writers, self._follower.schema)
-        drift = DriftKeeper(config.drift, surroundings.of, lambda: (cluster_uid, journal.epoch))
-        keepers = Keepers((drift,) if config.drift.enabled else (), states, health)
+        self._judging = Judging(
+            config.drift, journal, self._inbox, self._follower, writers, Redactor(key, config.changes.redact), health,
+            lambda: (cluster_uid, journal.epoch),
+        )  # fmt: skip
+        keepers = Keepers((self._judging.keeper,) if config.drift.enabled else (), states, health)
         self._tracker = Tracker(
             cluster_uid=cluster_uid,
             redactor=redactor,
@@ -233,7 +237,7 @@ class Exporter:
         self._discovery = Discovery(api, types, self._follower)
         self._audit = Audit(api, journal, health, self._follower)
         self._deliveries = [Delivery(journal, consumer, health) for consumer in consumers]
-        self._upkeep = Upkeep(journal, config.journal, metrics, redactor, health)
+        self._upkeep = Upkeep(journal, config.journal, metrics, redactor, health, self._judging.hits)
         self._stopping = False
         self.exposition = Exposition(metrics, health)
 
@@ -256,7 +260,8 @@ class Exporter:
         discovery = asyncio.create_task(self._discovery.run())
         audit = asyncio.create_task(self._audit.run())
         deadlines = asyncio.create_task(watch_deadlines(self._journal.states, self._inbox))
-        inner = [ingest, discovery, audit, deadlines, asyncio.create_task(self._upkeep.run())]
+        judging = asyncio.create_task(self._judging.run())
+        inner = [ingest, discovery, audit, deadlines, judging, asyncio.create_task(self._upkeep.run())]
         outputs = [asyncio.create_task(delivery.run()) for delivery in self._deliveries]
         ready = asyncio.create_task(self._tell_ready())
         spoilt = asyncio.create_task(self._journal.care.spoilt())
@@ -267,9 +272,10 @@ class Exporter:
         # was brought home.
         failed = [task for task in (*inner, *outputs) if task.done()]
         self._stopping = damage is None
-        for task in (discovery, audit, deadlines):  # these begin new streams, or new work
+        givers = {discovery, audit, deadlines, judging}  # these begin new streams, or new work
+        for task in givers:
             task.cancel()
-        await asyncio.wait({discovery, audit, deadlines})
+        await asyncio.wait(givers)
         await self._follower.stop()
         if damage is None:
             self._inbox.close()
@@ -293,6 +299,9 @@ class Exporter:
         while self.waiting():  # noqa: ASYNC110 - readiness is asked for, not told
             await asyncio.sleep(0.05)
         log.info("ready")
+
+    def _synced(self, resource_type: ResourceType) -> None:
+        self._judging.synced(resource_type)
 
     def _went_backwards(self) -> None:
         self._journal.next_epoch()

@@ -63,6 +63,7 @@ class Follower:
         namespaces: which namespaces; empty for all of them and for what has none
         selection: for a type, its selectors
         went_backwards: is called when the server's history did
+        synced: is called when a type may have come into sync
 
     """
 
@@ -77,6 +78,7 @@ class Follower:
         namespaces: tuple[str, ...],
         selection: Callable[[str, str], Selection],
         went_backwards: Callable[[], None],
+        synced: Callable[[ResourceType], None] = lambda _: None,
     ) -> None:
         self._api = api
         self._journal = journal
@@ -86,6 +88,7 @@ class Follower:
         self._namespaces = namespaces
         self._selection = selection
         self._went_backwards = went_backwards
+        self._synced = synced
         self._lists = asyncio.Semaphore(_LISTS_AT_ONCE)
         self._streams: dict[Scope, Stream] = {}
         self._ending: dict[Scope, Stream] = {}
@@ -103,6 +106,16 @@ class Follower:
     def schema(self, resource_type: ResourceType) -> Schema:
         """Tell what is known of a type's schema."""
         return self._schemas.get(resource_type.identity, NO_SCHEMA)
+
+    def type_of(self, group: str, kind: str) -> ResourceType | None:
+        """Give the type that is followed under a group and kind, None where none is."""
+        types = (one.type for one in list(self._streams.values()))  # also asked from another thread
+        return next((one for one in types if (one.group, one.kind) == (group, kind)), None)
+
+    def synced_type(self, group: str, kind: str) -> ResourceType | None:
+        """Give it if all of it is in sync."""
+        streams = [one for one in self._streams.values() if (one.type.group, one.type.kind) == (group, kind)]
+        return streams[0].type if streams and all(one.in_sync for one in streams) else None
 
     def waiting(self) -> list[str]:
         """Name what is neither in sync nor declared degraded; empty means ready."""
@@ -255,7 +268,7 @@ class Follower:
             self._api, resource_type, scope, self._inbox, self._health, self._journal,
             selection=self._selection(resource_type.group, resource_type.kind),
             checkpoint=checkpoint, mode=mode, lists=self._lists, went_backwards=lambda: self.backwards(scope),
-            told=lambda: self._show(resource_type),
+            told=lambda: self._told(resource_type),
         )  # fmt: skip
         self._streams[scope] = stream
         self._show(resource_type)
@@ -298,6 +311,10 @@ class Follower:
                 failures += 1
                 await asyncio.sleep(_ASK_AGAIN.delay(failures, random.random()))  # noqa: S311 - jitter
         return True
+
+    def _told(self, resource_type: ResourceType) -> None:
+        self._show(resource_type)
+        self._synced(resource_type)
 
     def _show(self, resource_type: ResourceType) -> None:
         """Bring a type's gauges up to date: those of all its streams, or none when the last is gone."""

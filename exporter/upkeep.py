@@ -17,6 +17,8 @@ from exporter.journal.damage import remedy
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from exporter.batch import Series
     from exporter.changes.redact import Redactor
     from exporter.config import JournalLimits
@@ -39,11 +41,18 @@ class Upkeep:
         metrics: whose totals are saved, and which are fed where there is room again
         redactor: whose count is shown
         health: the exporter's own metrics
+        hits: gives how often each rule of drift covered a finding, by its reason
 
     """
 
     def __init__(
-        self, journal: Journal, bounds: JournalLimits, metrics: Families, redactor: Redactor, health: Health
+        self,
+        journal: Journal,
+        bounds: JournalLimits,
+        metrics: Families,
+        redactor: Redactor,
+        health: Health,
+        hits: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._journal = journal
         self._bounds = bounds
@@ -51,6 +60,8 @@ class Upkeep:
         self._redactor = redactor
         self._redactions = 0
         self._health = health
+        self._hits = hits
+        self._counted: dict[str, int] = {}
         self._saved, _ = journal.totals()
 
     async def run(self) -> None:
@@ -110,6 +121,10 @@ class Upkeep:
         self._health.journal_changes.set(sizes.changes)
         self._health.redactions.inc(self._redactor.count - self._redactions)
         self._redactions = self._redactor.count
+        hits = self._hits()
+        for rule, count in hits.items():
+            self._health.drift_rule_hits.labels(rule).inc(count - self._counted.get(rule, 0))
+        self._counted = dict(hits)
         self._metrics.expire(time.time())
         if self._metrics.drift.hungry:
             self._metrics.drift.feed(self._journal.states.shown(DRIFT))

@@ -15,24 +15,25 @@ from exporter.drift.declarers import tool_of
 from exporter.drift.episodes import gone, look
 from exporter.drift.evaluate import NO_MEMORY, evaluate, needs_evaluation
 from exporter.drift.held import Held, held
+from exporter.drift.surroundings import TOOLS
 from exporter.drift.values import Evaluation, Subject
 from exporter.records import Finding, Transition, record_id
 from exporter.timestamps import from_nanoseconds, to_nanoseconds
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from exporter.changes.step import Step
     from exporter.changes.version import Version
     from exporter.drift.episodes import Turn
     from exporter.drift.fights import Field
-    from exporter.drift.known import Known
     from exporter.drift.settings import DriftSettings
+    from exporter.drift.surroundings import Surroundings
+    from exporter.drift.tools import Place
     from exporter.drift.values import Declared, Memory
-    from exporter.model import Change, ObjectKey, ResourceType
+    from exporter.model import Change, ObjectKey
     from exporter.records import DriftEvent, Record, ResolvedBy, State
-    from exporter.timestamps import Timestamp
 
 NAME = "drift"
 _NOTHING = Evaluation()
@@ -59,8 +60,9 @@ class DriftKeeper:
 
     Args:
         settings: how drift is judged
-        known: gives what is known beside an object, for its type and place, at a time (RFC 3339)
+        surroundings: what is known beside the objects
         identity: gives the cluster's uid and the epoch, for the ids of what is told
+        review: has objects judged again, by group, kind, namespace and name
 
     """
 
@@ -69,15 +71,19 @@ class DriftKeeper:
     def __init__(
         self,
         settings: DriftSettings,
-        known: Callable[[ResourceType, ObjectKey, Timestamp], Known],
+        surroundings: Surroundings,
         identity: Callable[[], tuple[str, int]],
+        review: Callable[[Iterable[Place]], None],
     ) -> None:
         self._settings = settings
-        self._known = known
+        self._surroundings = surroundings
         self._identity = identity
+        self._review = review
 
     def step(self, step: Step, book: Book) -> None:
         """Take in what became of an object."""
+        if (step.type.group, step.type.kind) in TOOLS:
+            self._review(self._surroundings.said(step.type, step.key, step.new))
         if step.new is None:
             self._absent(step, book)
             return
@@ -116,21 +122,21 @@ class DriftKeeper:
         state = book.get(step.key)
         before = held(state) if state is not None else None
         at = to_nanoseconds(step.observed)
-        known = self._known(step.type, step.key, step.observed)
+        declared = self._surroundings.declared(step.type, step.key)
         was_seen = before is not None and bool(before.uid)
         if before is not None and was_seen and step.uid:
             self._tell(step.key, before, gone(before, at), at, book, step.change)
         left = step.change is None and bool(step.uid)
-        if known.declared is None or left:
+        if declared is None or left:
             book.keep(step.key, None)
             return
         if before is None or was_seen:
             before = Held("", step.type.kind, "unmanaged", _NOTHING, NO_MEMORY, count=before.count if before else 0)
-        self._turn(step.key, before, before, _missing(known.declared), at, book, step.change)
+        self._turn(step.key, before, before, _missing(declared), at, book, step.change)
 
     def _evaluate(self, step: Step, version: Version, memory: Memory) -> tuple[Evaluation, Memory]:
-        known = self._known(step.type, step.key, step.observed)
-        found, memory = evaluate(Subject(step.type, step.key, step.uid, version, step.observed), memory, known)
+        subject = Subject(step.type, step.key, step.uid, version, step.observed)
+        found, memory = evaluate(subject, memory, self._surroundings.of(subject))
         if self._settings.controllers == "ignore":
             by_controllers = tuple(one for one in found.findings if _class(one) == "controller")
             if by_controllers:

@@ -1,30 +1,68 @@
 """What is known beside the objects when their drift is judged: rules, schemas, manifests, what other tools say.
 
-The one place where that is kept; whoever changes it has the objects reviewed that it is about. Pure.
+The one place where that is kept; whoever changes it has the objects judged again that it is about. Pure.
 """
 
 from __future__ import annotations
 
 from datetime import date
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from exporter.drift.known import LAST_APPLIED, Known
 from exporter.drift.pack import PACK
 from exporter.drift.rules import Rules
+from exporter.drift.tools import places, read_verdicts
+from exporter.drift.values import Declared, Subject
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from exporter.changes.schema import Schema
+    from exporter.changes.version import Version
     from exporter.changes.writer import WriterTable
     from exporter.drift.known import Covers
     from exporter.drift.settings import DriftSettings
-    from exporter.drift.values import Subject
+    from exporter.drift.tools import Place
+    from exporter.drift.values import ToolVerdict
     from exporter.model import ObjectKey, ResourceType
     from exporter.records import Finding
     from exporter.timestamps import Timestamp
+
+# Their objects say of others whether they are as declared.
+TOOLS = frozenset(
+    {
+        ("argoproj.io", "Application"),
+        ("kustomize.toolkit.fluxcd.io", "Kustomization"),
+        ("helm.toolkit.fluxcd.io", "HelmRelease"),
+    }
+)
+
+
+class Declaration(Protocol):
+    """One declared object; see `exporter.declared.declarations.Declaration`."""
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot be compared; empty where it can."""
+
+    @property
+    def changed(self) -> Timestamp | str:
+        """When it came or was changed; empty for what was there from the start."""
+
+    def object(self) -> dict[str, Any]:
+        """Give the object."""
+
+
+class Declarations(Protocol):
+    """What is declared; see `exporter.declared.declarations.Declarations`."""
+
+    def find(self, group: str, kind: str, namespace: str, name: str) -> Declaration | None:
+        """Give the declaration of an object."""
+
+    def is_orphan(self, group: str, kind: str, namespace: str, name: str) -> bool:
+        """Tell whether a live object is not declared although whatever is of its type should be."""
 
 
 class Surroundings:
@@ -42,16 +80,58 @@ class Surroundings:
         self._writers = writers
         self._schema = schema
         self._applied = {LAST_APPLIED: "json"} | {one.annotation: one.decoder for one in settings.last_applied}
+        self._declarations: Declarations | None = None
+        self._said: dict[tuple[ResourceType, ObjectKey], dict[Place, ToolVerdict]] = {}
+        self._verdicts: dict[Place, ToolVerdict] = {}
 
-    def of(self, resource_type: ResourceType, key: ObjectKey, at: Timestamp) -> Known:
-        """Give what is known beside an object at a time."""
-        del key
+    def of(self, subject: Subject) -> Known:
+        """Give what is known beside an object when it was seen."""
+        group, kind, key = subject.type.group, subject.type.kind, subject.key
+        orphan = self._declarations is not None and self._declarations.is_orphan(group, kind, key.namespace, key.name)
         return Known(
             writers=self._writers,
-            schema=self._schema(resource_type),
-            covers=self._covers(_date(at[:10])),
+            schema=self._schema(subject.type),
+            declared=self.declared(subject.type, key),
+            orphan=orphan,
+            verdict=self._verdict(subject),
+            covers=self._covers(_date(subject.observed[:10])),
             applied=self._applied,
         )
+
+    def declared(self, resource_type: ResourceType, key: ObjectKey) -> Declared | None:
+        """Give what a directory says of an object, None where none speaks of it."""
+        if self._declarations is None:
+            return None
+        found = self._declarations.find(resource_type.group, resource_type.kind, key.namespace, key.name)
+        if found is None:
+            return None
+        return Declared(
+            source="directory", confidence="high", object=found.object(), problem=found.problem, at=found.changed
+        )
+
+    # -- what changes -----------------------------------------------------------------------------------------
+
+    def declare(self, declarations: Declarations) -> None:
+        """Take over what the directories declare."""
+        self._declarations = declarations
+
+    def said(self, resource_type: ResourceType, key: ObjectKey, version: Version | None) -> Iterable[Place]:
+        """Take in an object of a tool, None where it is gone; give the places of which it says something else now."""
+        was = self._said.pop((resource_type, key), {})
+        now = read_verdicts(version.values(version.fields)) if version is not None else {}
+        if now:
+            self._said[resource_type, key] = now
+        for place in was:
+            self._verdicts.pop(place, None)
+        self._verdicts.update(now)
+        return [place for place in {**was, **now} if was.get(place) != now.get(place)]
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _verdict(self, subject: Subject) -> ToolVerdict | None:
+        if not self._verdicts:
+            return None
+        return next((self._verdicts[place] for place in places(subject) if place in self._verdicts), None)
 
     def _covers(self, today: date) -> Covers:
         rules = self.rules

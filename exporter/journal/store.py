@@ -293,6 +293,11 @@ class Journal:
             )
         return dropped
 
+    def forget_states(self, keeper: str) -> None:
+        """Drop all that a keeper keeps, which is no longer told of anything."""
+        self._connection.execute("DELETE FROM states WHERE keeper = ?", (keeper,))
+        self._connection.execute("DELETE FROM meta WHERE key = ?", (keeper,))
+
     def totals(self) -> tuple[dict[Series, float], int]:
         """Give the totals that were saved last, and the number of the newest change that is counted in them."""
         return totals.load(self._connection), int(self.noted(_COUNTED) or 0)

@@ -101,6 +101,13 @@ class Health:
             "delivery_dropped", "Changes that will never be delivered, by reason.", "consumer", "reason"
         )
 
+        self.drift_declared = gauge("drift_declared_objects", "Objects that the directories of manifests declare.")
+        self.drift_declared_problems = gauge(
+            "drift_declared_problems", "What keeps declarations from being read at present, by kind.", "kind"
+        )
+        self.drift_rule_hits = counter(
+            "drift_rule_hits", "Findings that a rule of the configuration covered, by its reason.", "rule"
+        )
         self.series_dropped = counter(
             "series_dropped", "Series of single objects that were left out, for want of room, by family.", "family"
         )
