@@ -194,25 +194,27 @@ def owns(entry: Entry, path: str, live: Any = UNSET, *, leaf: bool = False) -> b
     """
     node: Any = entry.get("fieldsV1") or {}
     segments = split(path)
-    for depth, segment in enumerate(segments, start=1):
+    for depth, segment in enumerate(segments):
         if not isinstance(node, dict):
             return False
-        live, around = _inside(live, segment), live
         below = node.get(f"f:{segment}", UNSET)
-        if below is UNSET and segment.isdigit() and not isinstance(around, dict):
+        if below is UNSET and segment.isdigit():
             items = [key for key in node if key[:2] in ("k:", "v:", "i:")]
             if not items:
                 return not leaf  # an atomic list is owned as a whole
+            below = {}
+            around = live if live is UNSET else _inside(live, segments[:depth])
             if around is not UNSET:
-                items = [key for key in items if is_item(key, live, int(segment))]
-            if items:
-                below = {}
-                for key in items:
-                    below.update(node[key] or {})
+                item = _inside(around, (segment,))
+                items = [key for key in items if is_item(key, item, int(segment))]
+            for key in items:
+                below.update(node[key] or {})
+            if not items:
+                return False
         if below is UNSET:
             return False
         if below == {}:
-            return not leaf or depth == len(segments)  # owned as a whole, whatever is inside
+            return not leaf or depth == len(segments) - 1  # owned as a whole, whatever is inside
         node = below
     return True
 
@@ -247,9 +249,12 @@ def _parsed(key: str) -> Any:  # noqa: ANN401 - any JSON
         return UNSET  # its value was a secret, and was taken out
 
 
-def _inside(live: Any, segment: str) -> Any:  # noqa: ANN401 - any JSON
-    if isinstance(live, dict):
-        return live.get(segment, UNSET)
-    if isinstance(live, list) and segment.isdigit() and int(segment) < len(live):
-        return live[int(segment)]
-    return UNSET
+def _inside(live: Any, segments: Iterable[str]) -> Any:  # noqa: ANN401 - any JSON
+    for segment in segments:
+        if isinstance(live, dict) and segment in live:
+            live = live[segment]
+        elif isinstance(live, list) and segment.isdigit() and int(segment) < len(live):
+            live = live[int(segment)]
+        else:
+            return UNSET
+    return live

@@ -38,8 +38,9 @@ def find_additions(look: Look, declares: Callable[[str], bool], told: Iterable[s
             if _is_among(leaf.path, seen) or declares(leaf.name) or is_empty(leaf.value):
                 continue
             seen.add(leaf.path)
-            if not is_default(leaf.value, leaf.place, look.known.schema):
-                yield Difference(leaf.path, leaf.place, UNSET, UNSET, leaf.value, leaf.path)
+            place = leaf.place
+            if not is_default(leaf.value, place, look.known.schema):
+                yield Difference(leaf.path, place, UNSET, UNSET, leaf.value, leaf.path)
 
 
 def _is_among(path: str, seen: set[str]) -> bool:

@@ -51,6 +51,8 @@ class Difference(Struct, frozen=True):
 
 def is_default(value: Any, place: Place, schema: Schema) -> bool:  # noqa: ANN401 - any JSON
     """Tell whether a live value is what the server fills in by itself."""
+    if not schema.defaults:
+        return False
     default = schema.defaults.get(schema.place(place), UNSET)
     if isinstance(value, dict):
         given = default if isinstance(default, dict) else {}

@@ -6,9 +6,10 @@ Pure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from exporter.changes.diff import show
 from exporter.changes.redact import mask
@@ -119,24 +120,15 @@ def _told(look: Look, found: Found | None) -> tuple[tuple[Finding, ...], tuple[F
 def _findings(look: Look, differences: Iterable[Difference]) -> Iterable[tuple[Finding, bool]]:
     """Say who owns each difference now, and whether a rule covers it."""
     for one in differences:
-        finding = _finding(look, one)
+        writer, at = look.writer(one.owned) if one.owned else (UNSET, UNSET)
+        finding = Finding(
+            path=mask(one.path),
+            finding=one.kind,
+            declared=show(one.declared)[0],
+            live=show(one.live)[0],
+            writer=writer,
+            at=at,
+        )
         equals_default = one.live is not UNSET and is_default(one.live, one.place, look.known.schema)
         rule = look.known.covers(look.subject, finding, equals_default)
-        yield (_finding(look, one, rule), True) if rule else (finding, False)
-
-
-def _finding(look: Look, one: Difference, rule: str = "") -> Finding:
-    more: dict[str, Any] = {}
-    told = look.writer(one.owned) if one.owned else None
-    if told is not None:
-        more["writer"], at = told
-        if at is not None:
-            more["at"] = at
-    return Finding(
-        path=mask(one.path),
-        finding=one.kind,
-        declared=show(one.declared)[0],
-        live=show(one.live)[0],
-        rule=rule,
-        **more,
-    )
+        yield (replace(finding, rule=rule), True) if rule else (finding, False)

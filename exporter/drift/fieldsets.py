@@ -58,13 +58,14 @@ def tree(entry: Entry) -> dict[str, Any]:
     fields = entry.get("fieldsV1")
     if not isinstance(fields, dict):
         return {}
-    kept = {key: node for key, node in fields.items() if key not in _NOT_DECLARED and key != "."}
-    metadata = kept.pop("f:metadata", None)
-    if isinstance(metadata, dict):
-        below = {key: node for key, node in metadata.items() if key not in _NOT_DECLARED_METADATA and key != "."}
-        if below:
-            kept["f:metadata"] = below
-    return kept
+    metadata = fields.get("f:metadata")
+    # Most entries hold nothing of the kind, and are taken as they are.
+    if isinstance(metadata, dict) and not metadata.keys().isdisjoint(_NOT_DECLARED_METADATA):
+        kept = {key: node for key, node in metadata.items() if key not in _NOT_DECLARED_METADATA}
+        fields = {**fields, "f:metadata": kept}
+    if not fields.keys().isdisjoint(_NOT_DECLARED):
+        fields = {key: node for key, node in fields.items() if key not in _NOT_DECLARED}
+    return fields
 
 
 def leaves(
@@ -83,31 +84,36 @@ def leaves(
 
     """
     found: list[Leaf] = []
-    _walk(node, live, Leaf("", "", live), schema, until, found)
+    _walk(node, live, ("", ""), schema, until, found)
     return found
 
 
 def _walk(
     node: dict[str, Any],
     live: Any,  # noqa: ANN401 - any JSON
-    around: Leaf,
+    around: tuple[str, str],
     schema: Schema,
     until: Callable[[str], bool] | None,
     found: list[Leaf],
 ) -> None:
+    name, path = around
     for key, below in node.items():
         step = _step(key, live)
         if step is None:
             continue
         segment, value = step
-        leaf = Leaf(f"{around.name}/{escape(key)}", f"{around.path}/{escape(segment)}", value)
+        if "/" in key or "~" in key:
+            here, there = f"{name}/{escape(key)}", f"{path}/{escape(segment)}"
+        else:
+            here, there = f"{name}/{key}", f"{path}/{segment}"
         if not below or type(below) is not dict or type(value) not in _CONTAINERS:
+            leaf = Leaf(here, there, value)
             if type(value) is not dict or not value or _is_whole(leaf, schema):
                 found.append(leaf)
-        elif "." in below and ((len(below) == 1 and not value) or (until is not None and until(leaf.name))):
-            found.append(leaf)
+        elif "." in below and ((len(below) == 1 and not value) or (until is not None and until(here))):
+            found.append(Leaf(here, there, value))
         else:
-            _walk(below, value, leaf, schema, until, found)
+            _walk(below, value, (here, there), schema, until, found)
 
 
 def _is_whole(leaf: Leaf, schema: Schema) -> bool:

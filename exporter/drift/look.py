@@ -6,6 +6,8 @@ import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET, UnsetType
+
 from exporter.changes.redact import mask
 from exporter.changes.writer import owns
 from exporter.drift.declarers import find_declarer
@@ -65,6 +67,8 @@ class Look:
             # Within one second an apply is taken for the later one: it is what takes over from the other.
             self.claims.sort(key=lambda one: (str(one.get("time", "")), one.get("operation") == "Apply"))
         self.live = self._live()
+        self._digests: dict[str, str] = {}
+        self._writers: dict[int, tuple[Writer, Timestamp | UnsetType]] = {}  # by the identity of the entry
 
     def _live(self) -> dict[str, Any]:
         version = self.subject.version
@@ -76,6 +80,12 @@ class Look:
                 key: item for key, item in self.annotations.items() if key not in applied and not key.startswith(PREFIX)
             }
         return live
+
+    def digest(self, text: str) -> str:
+        """Give a short hash of a text of the object, by which a change of it is seen."""
+        if text not in self._digests:
+            self._digests[text] = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return self._digests[text]
 
     @property
     def applies_client_side(self) -> bool:
@@ -114,20 +124,22 @@ class Look:
         owners = self._owners(path)
         return bool(owners) and not any(one in self.claims for one in owners)
 
-    def writer(self, path: str) -> tuple[Writer, Timestamp | None] | None:
+    def writer(self, path: str) -> tuple[Writer | UnsetType, Timestamp | UnsetType]:
         """Tell who owns a field, and when they last wrote."""
         entry = self.owner(path)
         if entry is None:
-            return None
-        name = str(entry.get("manager", ""))
-        writer = Writer(
-            name=mask(name),
-            class_=self.known.writers.class_of(name, self.subject.version.entries),
-            source="managed_fields",
-            operation=str(entry.get("operation", "")),
-            subresource=str(entry.get("subresource", "")),
-        )
-        return writer, normalise(entry.get("time"))
+            return UNSET, UNSET
+        if id(entry) not in self._writers:
+            name = str(entry.get("manager", ""))
+            writer = Writer(
+                name=mask(name),
+                class_=self.known.writers.class_of(name, self.subject.version.entries),
+                source="managed_fields",
+                operation=str(entry.get("operation", "")),
+                subresource=str(entry.get("subresource", "")),
+            )
+            self._writers[id(entry)] = writer, normalise(entry.get("time")) or UNSET
+        return self._writers[id(entry)]
 
     def keys(self, place: Place) -> tuple[str, ...] | None:
         """Give the keys of a list-map, `()` for a set, None for any other list."""
@@ -160,8 +172,3 @@ def declarable(obj: dict[str, Any]) -> dict[str, Any]:
 
 def _map(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
     return value if isinstance(value, dict) else {}
-
-
-def digest(text: str) -> str:
-    """Give a short hash of a text, by which a change of it is seen."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

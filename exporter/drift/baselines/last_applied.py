@@ -14,7 +14,6 @@ from exporter.changes.pointer import escape
 from exporter.changes.version import pack, unpack
 from exporter.changes.writer import owns
 from exporter.drift.baselines.found import Found, compared
-from exporter.drift.look import digest
 from exporter.drift.values import Declared, Memory
 
 
@@ -73,7 +72,12 @@ def _was_synced(look: Look, text: str) -> bool:
     So it does when a person takes fields over by `kubectl apply --server-side`: then the server brings it up to date.
     """
     memory, wrote = look.memory, look.wrote
-    return bool(memory.wrote) and memory.wrote == wrote and not look.is_within(wrote) and memory.applied != digest(text)
+    return (
+        bool(memory.wrote)
+        and memory.wrote == wrote
+        and not look.is_within(wrote)
+        and memory.applied != look.digest(text)
+    )
 
 
 def _was_moved(look: Look) -> bool:
@@ -82,14 +86,14 @@ def _was_moved(look: Look) -> bool:
 
 
 def _current(look: Look, name: str, text: str) -> Found:
-    memory = Memory(declarer=look.declarer.name, wrote=look.wrote, applied=digest(text))
-    obj = _decoded(look, name, text)
-    if obj is None:
-        return Found(declared=_declared(look, None, f"the annotation {name} holds no object"), memory=memory)
-    known = memory.applied == look.memory.applied and look.memory.baseline
-    baseline = look.memory.baseline if known else pack(msgspec.json.encode(obj))
-    memory = msgspec.structs.replace(memory, baseline=baseline)
-    return compared(look, _declared(look, obj, _other_version(look, obj)), memory)
+    obj, applied, before = _decoded(look, name, text), look.digest(text), look.memory
+    baseline = b""
+    if obj is not None:
+        is_known = applied == before.applied and before.baseline
+        baseline = before.baseline if is_known else pack(msgspec.json.encode(obj))
+    memory = Memory(declarer=look.declarer.name, wrote=look.wrote, applied=applied, baseline=baseline)
+    problem = f"the annotation {name} holds no object" if obj is None else _other_version(look, obj)
+    return compared(look, _declared(look, obj, problem), memory)
 
 
 def _decoded(look: Look, name: str, text: str) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ declared, and what it lost was changed or taken away by somebody. What was lost 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -63,23 +64,21 @@ def read(look: Look) -> Found | None:
         memory=Memory(declarer=look.declarer.name, wrote=look.wrote, projected=packed),
         differences=differences,
         left_out=left_out,
-        declares=_Names(after.values),
+        declares=partial(_declares, after.values),
     )
 
 
-class _Names:
-    """Tells whether a field, or something in it, or what it is in, is among those of these names."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = frozenset(names)
-        self._around = frozenset(name[:end] for name in names for end in range(1, len(name)) if name[end] == "/")
-
-    def __call__(self, name: str) -> bool:
-        return (
-            name in self._names
-            or name in self._around
-            or any(name[:end] in self._names for end in range(1, len(name)) if name[end] == "/")
-        )
+def _declares(values: dict[str, Any], name: str) -> bool:
+    """Tell whether a field, or something in it, or what it is in, is among those that were projected."""
+    if name in values:
+        return True
+    end = name.find("/", 1)
+    while end > 0:
+        if name[:end] in values:
+            return True
+        end = name.find("/", end + 1)
+    below = f"{name}/"
+    return any(one.startswith(below) for one in values)
 
 
 def _other_version(look: Look) -> str:
