@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _SORTS: tuple[Sort, ...] = ("created", "spec", "status", "heartbeat", "metadata", "ownership", "noop", "deleted")
 _GOAL, _GOAL_DELIVERED = 20_000.0, 15_000.0
 _PEER_SHARE = 0.4
+_GOAL_JUDGED, _GOAL_JUDGED_STATUS = 60.0, 15.0
 _KEPT = 0.95
 _SMALL, _LARGE = 2, 10
 _SECONDS = 900
@@ -165,11 +166,23 @@ def delivery(size: Size) -> Case:
     return Case(name="delivery", figures=figures)
 
 
+def judged(size: Size) -> Case:
+    """What the judgement of drift costs, beside the diff of the same pair of versions."""
+    found = run("judged", "--changes", max(200, size.changes // 10), "--rounds", max(3, size.rounds))
+    figures = []
+    for name, rounds in found.items():
+        ours, theirs = ([one[what] for one in rounds] for what in ("judged", "diffed"))
+        goal = _GOAL_JUDGED_STATUS if name == "status" else _GOAL_JUDGED
+        figures.append(compared(f"{name}, {_SMALL} KiB", ours, theirs, "µs", goal=goal))
+    return Case(name="judged", beside="the diff of the same two versions", figures=figures)
+
+
 # In the order of the page.
 CASES: dict[str, Callable[[Size], Case]] = {
     "saturated": saturated,
     "real": real_server,
     "starts": many,
     "delivery": delivery,
+    "judged": judged,
 }
 FULL: dict[str, Callable[[Size], Case]] = {"starts-real": many_on_real}

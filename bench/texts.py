@@ -60,4 +60,13 @@ machine that decodes and counts them, on the other core; one request at a time, 
 settings. A record counts once the endpoint has answered and the cursor has moved.
 """.strip(),
     ),
+    "judged": Text(
+        "The judgement of drift, one version",
+        """
+What it costs to judge a version once the tracker has found what moved in it, in CPU time of one core; a rollout by
+whoever declares the object, and an edit by a person, held against the last-applied annotation or against what the
+declarer's entry projected; and a version of which only the status moved, which is not judged at all. The other column
+is the diff of the same two versions, with their decoding.
+""".strip(),
+    ),
 }
