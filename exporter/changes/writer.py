@@ -229,9 +229,9 @@ def is_item(key: str, item: Any, index: int) -> bool:  # noqa: ANN401 - any JSON
         if not isinstance(value, dict) or not isinstance(item, dict):
             return False
         shared = [name for name in value if name in item]
-        return bool(shared) and all(item[name] == value[name] for name in shared)
+        return bool(shared) and all(_is(value[name], item[name]) for name in shared)
     if key[:2] == "v:":
-        return item is not UNSET and bool(item == value)
+        return _is(value, item)
     return bool(value == index)
 
 
@@ -239,6 +239,10 @@ def item_keys(key: str) -> tuple[str, ...]:
     """Name the fields that tell the items of a list apart, from a `k:{…}` key."""
     value = _parsed(key)
     return tuple(value) if isinstance(value, dict) else ()
+
+
+def _is(value: Any, item: Any) -> bool:  # noqa: ANN401 - any JSON
+    return item is not UNSET and isinstance(value, bool) is isinstance(item, bool) and bool(value == item)
 
 
 @lru_cache(maxsize=4096)

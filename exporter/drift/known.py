@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from msgspec import Struct
 
@@ -28,6 +29,10 @@ def _nothing(_subject: Subject, _finding: Finding, _equals_default: bool) -> str
     return ""
 
 
+def _unreadable(_obj: dict[str, Any]) -> None:
+    return None
+
+
 class Known(Struct, frozen=True, kw_only=True):
     """What is known beside the object itself.
 
@@ -41,6 +46,8 @@ class Known(Struct, frozen=True, kw_only=True):
         covers: the ignore rules
         applied: annotations that hold what was last applied, and how each is written: a name in
             `baselines.last_applied.DECODERS`
+        redact: takes the secrets out of an object of the type as they were taken out of the live one; None where nobody
+            can, so that nothing that was hidden from the redaction is looked at
         children: also objects that a controller made are held against what their maker projected
 
     """
@@ -53,4 +60,5 @@ class Known(Struct, frozen=True, kw_only=True):
     tools: Tools = SHIPPED
     covers: Covers = _nothing
     applied: Mapping[str, str] = MappingProxyType({LAST_APPLIED: "json"})
+    redact: Callable[[dict[str, Any]], dict[str, Any] | None] = _unreadable
     children: bool = False

@@ -6,6 +6,8 @@ somebody else can write it. Then what it held before serves, until the declarer 
 
 from __future__ import annotations
 
+import base64
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,12 +26,24 @@ if TYPE_CHECKING:
     from exporter.records import Confidence
 
 
-def _decode_json(text: str) -> Any:  # noqa: ANN401 - any JSON
-    return msgspec.json.decode(text)
+_LARGEST = 8 * 1024 * 1024
 
 
-# How such an annotation may be written.
-DECODERS: dict[str, Callable[[str], Any]] = {"json": _decode_json}
+def _json(text: str) -> bytes:
+    return text.encode()
+
+
+def _gzip(text: str) -> bytes:
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    unpacked = unpacker.decompress(base64.b64decode(text, validate=True), _LARGEST)
+    if not unpacker.eof:
+        raise ValueError("cut off, or too large")
+    return unpacked
+
+
+# How such an annotation may be written, and what gives its JSON. That of one in the clear has lost its secrets already.
+DECODERS: dict[str, Callable[[str], bytes]] = {"json": _json, "gzip": _gzip}
+_CLEAR = "json"
 
 
 def read(look: Look) -> Found | None:
@@ -97,11 +111,14 @@ def _current(look: Look, name: str, text: str) -> Found:
 
 
 def _decoded(look: Look, name: str, text: str) -> dict[str, Any] | None:
+    decoder = look.known.applied[name]
     try:
-        obj = DECODERS[look.known.applied[name]](text)
-    except ValueError:
+        obj = msgspec.json.decode(DECODERS[decoder](text))
+    except (ValueError, zlib.error):
         return None
-    return obj if isinstance(obj, dict) else None
+    if not isinstance(obj, dict):
+        return None
+    return obj if decoder == _CLEAR else look.known.redact(obj)
 
 
 def _previous(look: Look) -> Found:
