@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.kube.schema import read_definition
+from exporter.kube.schema import read_definition, read_schema
 from exporter.kube.selection import TypeSelection
 from exporter.model import ResourceType
 
@@ -78,6 +78,33 @@ def test_list_keys_and_passwords_are_found_at_their_places() -> None:
     assert definition is not None
     assert definition.schema.list_keys == {("spec", "ports"): ("port", "protocol")}
     assert set(definition.schema.passwords) == {("spec", "ports", "*", "secret"), ("spec", "free", "*", "pin")}
+
+
+def test_what_is_filled_in_and_what_amounts_are_is_found_at_its_place() -> None:
+    """Defaults, sets, atomic and free maps, quantities and durations are known; a pattern of anything else is none."""
+    tree: dict[str, Any] = {
+        "properties": {
+            "mode": {"default": "auto"},
+            "off": {"default": None},
+            "zones": {"x-kubernetes-list-type": "set", "items": {"default": 1}},
+            "box": {"x-kubernetes-map-type": "atomic"},
+            "by": {"additionalProperties": {"properties": {"size": {"pattern": "^[0-9]+([KMGTPE]i|[numkMGTPE])?$"}}}},
+            "open": {"additionalProperties": True},
+            "every": {"pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$"},
+            "for": {"format": "duration"},
+            "name": {"pattern": "^[a-z]+(h|m)?$"},
+            "odd": "no schema",
+        }
+    }
+
+    schema = read_schema(tree)
+
+    assert schema.known
+    assert schema.defaults == {("mode",): "auto", ("off",): None, ("zones", "*"): 1}
+    assert [*schema.sets, *schema.atomics, *schema.free] == [("zones",), ("box",), ("by",)]
+    assert [*schema.quantities, *sorted(schema.durations)] == [("by", "*", "size"), ("every",), ("for",)]
+    assert schema.place(("by", "any", "size")) == ("by", "*", "size")
+    assert not read_schema({}).defaults
 
 
 def test_the_digest_moves_with_what_can_change_the_look_of_objects_alone() -> None:
