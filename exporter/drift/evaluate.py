@@ -91,7 +91,7 @@ def evaluate(subject: Subject, memory: Memory, known: Known) -> tuple[Evaluation
         problems=(pause.problem,) if pause.problem else (),
         left_out=left_out,
     )
-    return evaluation, found.memory if found is not None else Memory(declarer=look.declarer.name)
+    return evaluation, found.memory if found is not None else Memory(look.declarer.name)
 
 
 def _told(look: Look, found: Found | None) -> tuple[tuple[Finding, ...], tuple[Finding, ...], tuple[Finding, ...], int]:

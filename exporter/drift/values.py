@@ -76,18 +76,18 @@ class Memory(Struct, frozen=True, omit_defaults=True, array_like=True):
 
     Args:
         declarer: who declares the object, by name
+        source: the baseline that served; of another one nothing is remembered
         wrote: when the declarer last wrote, by its entry in managedFields
-        projected: the values of the fields that it owns or lost to others, packed; empty where another baseline serves
-        applied: digest of the last-applied annotation that was believed
-        baseline: what that annotation, or the approved object, held, packed
+        applied: by what the baseline is known again: a digest of the annotation, or the hash that was approved
+        kept: what it held, packed JSON
 
     """
 
     declarer: str = ""
+    source: BaselineName | Literal[""] = ""
     wrote: str = ""
-    projected: bytes = b""
     applied: str = ""
-    baseline: bytes = b""
+    kept: bytes = b""
 
 
 class Evaluation(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -265,6 +265,17 @@ def test_what_was_approved_is_in_sync_and_then_told_by_field(approved: str) -> N
     assert told(added.findings) == [("/spec", "changed", UNSET, UNSET, "")]
 
 
+def test_what_was_approved_is_not_taken_for_what_was_applied() -> None:
+    """What is remembered is of one baseline: an annotation that was never there was not moved by anybody."""
+    story = Story()
+    marks = {APPROVED: HASH, "argocd.argoproj.io/tracking-id": "shop:example.com/Widget:team-a/web"}
+    story.see(annotations=marks, spec={"size": 1})
+
+    again = story.see(annotations=marks, spec={"size": 2})
+
+    assert (again.declarer, again.baseline, again.unknown, again.flags) == ("argocd", "snapshot", "", ())
+
+
 # -- other annotations -----------------------------------------------------------------------------------------------
 
 

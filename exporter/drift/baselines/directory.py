@@ -35,7 +35,7 @@ def read(look: Look) -> Found | None:
     declared = look.known.declared
     if declared is None:
         return None
-    found = compared(look, declared, Memory(declarer=look.declarer.name))
+    found = compared(look, declared, Memory(look.declarer.name))
     if declared.object is None or declared.problem:
         return found
     wanted = declarable(declared.object)

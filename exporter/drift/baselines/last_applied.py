@@ -86,27 +86,24 @@ def _was_synced(look: Look, text: str) -> bool:
     So it does when a person takes fields over by `kubectl apply --server-side`: then the server brings it up to date.
     """
     memory, wrote = look.memory, look.wrote
-    return (
-        bool(memory.wrote)
-        and memory.wrote == wrote
-        and not look.is_within(wrote)
-        and memory.applied != look.digest(text)
-    )
+    if memory.source != "last_applied" or not wrote or memory.wrote != wrote or look.is_within(wrote):
+        return False
+    return memory.applied != look.digest(text)
 
 
 def _was_moved(look: Look) -> bool:
     """Tell whether the annotation ought to be the declarer's, and was when it was last looked at."""
-    return look.applies_client_side and bool(look.memory.baseline)
+    return look.applies_client_side and look.memory.source == "last_applied" and bool(look.memory.kept)
 
 
 def _current(look: Look, name: str, text: str) -> Found:
     obj, applied, before = _decoded(look, name, text), look.digest(text), look.memory
-    baseline = b""
-    if obj is not None:
-        is_known = applied == before.applied and before.baseline
-        baseline = before.baseline if is_known else pack(msgspec.json.encode(obj))
-    memory = Memory(declarer=look.declarer.name, wrote=look.wrote, applied=applied, baseline=baseline)
-    problem = f"the annotation {name} holds no object" if obj is None else _other_version(look, obj)
+    if obj is None:
+        kept, problem = b"", f"the annotation {name} holds no object"
+    else:
+        is_known = before.source == "last_applied" and before.applied == applied
+        kept, problem = before.kept if is_known else pack(msgspec.json.encode(obj)), _other_version(look, obj)
+    memory = Memory(look.declarer.name, "last_applied", look.wrote, applied, kept)
     return compared(look, _declared(look, obj, problem), memory)
 
 
@@ -122,7 +119,7 @@ def _decoded(look: Look, name: str, text: str) -> dict[str, Any] | None:
 
 
 def _previous(look: Look) -> Found:
-    obj = msgspec.json.decode(unpack(look.memory.baseline))
+    obj = msgspec.json.decode(unpack(look.memory.kept))
     declared = msgspec.structs.replace(_declared(look, obj, _other_version(look, obj)), moved=True)
     return compared(look, declared, look.memory)
 

@@ -47,21 +47,21 @@ _EMPTY = _Projection()
 
 def read(look: Look) -> Found | None:
     """Hold the object against what its declarer projected; None where nobody declares it by fields that they own."""
-    known = bool(look.memory.projected) and look.memory.declarer == look.declarer.name
+    known = look.memory.source == "projected" and look.memory.declarer == look.declarer.name
     if not look.declarer.name or (look.declarer.maker and not look.known.children) or not (look.claims or known):
         return None
     declared = Declared(source="projected", confidence="high", problem=_other_version(look))
     if declared.problem:
-        return Found(declared=declared, memory=Memory(declarer=look.declarer.name))
-    before = _decoder.decode(unpack(look.memory.projected)) if known else _EMPTY
+        return Found(declared=declared, memory=Memory(look.declarer.name))
+    before = _decoder.decode(unpack(look.memory.kept)) if known else _EMPTY
     now = _project(look)
     lost = _lost(look, before, now) if known else ()
     after = _kept(before, now, lost)
-    packed = look.memory.projected if known and after == before else pack(msgspec.json.encode(after))
+    packed = look.memory.kept if known and after == before else pack(msgspec.json.encode(after))
     differences, left_out = _differences(look, after)
     return Found(
         declared=declared,
-        memory=Memory(declarer=look.declarer.name, wrote=look.wrote, projected=packed),
+        memory=Memory(look.declarer.name, "projected", look.wrote, kept=packed),
         differences=differences,
         left_out=left_out,
         declares=partial(_declares, after.values),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from exporter.changes.version import pack, unpack
 from exporter.drift.baselines.found import Found, compared
@@ -33,27 +34,24 @@ def read(look: Look) -> Found | None:
         return None
     content = {name: value for name, value in look.live.items() if name != "metadata"}
     declared = Declared(source="snapshot", confidence="low")
+    before = look.memory
+    is_known = before.source == "snapshot" and before.applied == approved
     if len(approved) >= _SHORTEST and content_hash(content).startswith(approved):
-        memory = Memory(declarer=look.declarer.name, applied=approved, baseline=_kept(look, approved, content))
+        kept = before.kept if is_known else pack(msgspec.json.encode(content))
+        memory = Memory(look.declarer.name, "snapshot", applied=approved, kept=kept)
         return Found(declared=declared, memory=memory, declares=lambda name: not name.startswith("/f:metadata"))
-    if look.memory.applied != approved or not look.memory.baseline:
-        memory = Memory(declarer=look.declarer.name)
+    if not is_known:
+        memory = Memory(look.declarer.name)
         return Found(declared=declared, memory=memory, differences=(_whole(content),))
-    before = msgspec.json.decode(unpack(look.memory.baseline))
-    memory = Memory(declarer=look.declarer.name, applied=approved, baseline=look.memory.baseline)
-    found = compared(look, msgspec.structs.replace(declared, object=before), memory)
+    obj = msgspec.json.decode(unpack(before.kept))
+    found = compared(look, replace(declared, object=obj), before)
     # What was added differs as well, and is an addition if a person owns it.
-    return found if found.differences else msgspec.structs.replace(found, differences=(_whole(content),))
+    return found if found.differences else replace(found, differences=(_whole(content),))
 
 
 def content_hash(content: dict[str, Any]) -> str:
     """Give the hash of an object's content: all of it but its metadata and its status."""
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()[:32]
-
-
-def _kept(look: Look, approved: str, content: dict[str, Any]) -> bytes:
-    known = look.memory.applied == approved and look.memory.baseline
-    return look.memory.baseline if known else pack(msgspec.json.encode(content))
 
 
 def _whole(content: dict[str, Any]) -> Difference:

@@ -29,7 +29,7 @@ def read(look: Look) -> Found | None:
     if verdict is None or verdict.in_sync is None:
         return None
     declared = Declared(source="tool_status", confidence="high")
-    found = projected.read(look) or Found(declared=declared, memory=Memory(declarer=look.declarer.name))
+    found = projected.read(look) or Found(declared=declared, memory=Memory(look.declarer.name))
     if verdict.in_sync:
         return msgspec.structs.replace(found, declared=declared, differences=(), left_out=0)
     return msgspec.structs.replace(found, declared=declared, differences=found.differences or (_THE_OBJECT,))
