@@ -161,5 +161,5 @@ def _time(timestamp: Timestamp | str) -> int:
 
 def _digest(found: Evaluation) -> str:
     """Tell apart what is wrong, not who or when."""
-    parts = [(one.path, one.finding, one.declared, one.live) for one in found.findings]
+    parts = [replace(one, writer=UNSET, at=UNSET) for one in found.findings]
     return hashlib.sha256(msgspec.json.encode((cause(found.findings), parts))).hexdigest()[:16]

@@ -5,23 +5,17 @@ Time has no say here: what is found at the end is found, whether it lasts or not
 
 from __future__ import annotations
 
-import datetime as dt
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from exporter.changes.version import Version
-from exporter.changes.writer import WriterTable
 from exporter.drift.evaluate import NO_MEMORY, evaluate
-from exporter.drift.known import Known
-from exporter.drift.pack import PACK
-from exporter.drift.rules import Rules
 from exporter.drift.values import Evaluation, Subject
-from exporter.kube.schema import Definition, read_definition
 from exporter.model import ObjectKey
 from exporter.timestamps import from_nanoseconds
+from tests.drift.replay import PUMPS, SURROUNDINGS
 from tests.drift.truth import pump, recorded
 from tests.drift.truth.expected import DECIDED, Expected, expected, expected_at_first_sight, said
 
@@ -29,35 +23,11 @@ from tests.drift.truth.expected import DECIDED, Expected, expected, expected_at_
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exporter.records import Finding
     from tests.drift.truth.playing import Case
     from tests.drift.truth.recorded import Event
 
-TODAY = dt.date(2026, 11, 1)
 RECORDED = {declarer: recorded.read(declarer) for declarer in dict.fromkeys(case.declarer for case in DECIDED)}
 HERE = [case for case in DECIDED if expected(case).state != "gone"]
-RULES = Rules((), PACK)
-
-
-def definition() -> Definition:
-    """Read the type as the API server serves it."""
-    crd = deepcopy(pump.CRD)
-    crd["metadata"]["uid"] = "uid-of-the-crd"
-    crd["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
-    found = read_definition(crd)
-    assert found is not None
-    return found
-
-
-PUMPS = definition()
-
-
-def covers(subject: Subject, finding: Finding, equals_default: bool) -> str:
-    """Ask the shipped rules."""
-    return RULES.covers(subject, finding, equals_default=equals_default, today=TODAY)
-
-
-KNOWN = Known(writers=WriterTable(), schema=PUMPS.schema, covers=covers)
 
 
 def judged(events: Iterable[Event]) -> Evaluation:
@@ -67,11 +37,9 @@ def judged(events: Iterable[Event]) -> Evaluation:
         metadata = event.object["metadata"]
         key = ObjectKey(pump.GROUP, "pumps", metadata["namespace"], metadata["name"])
         version = Version(msgspec.json.encode(event.object))
-        evaluation, memory = evaluate(
-            Subject(PUMPS.type, key, metadata["uid"], version, from_nanoseconds(int(event.observed * 1e9))),
-            memory,
-            KNOWN,
-        )
+        observed = from_nanoseconds(int(event.observed * 1e9))
+        subject = Subject(PUMPS.type, key, metadata["uid"], version, observed)
+        evaluation, memory = evaluate(subject, memory, SURROUNDINGS.of(subject))
     return evaluation
 
 

@@ -158,7 +158,7 @@ class Exporter:
 
     def drift(self, *flags: str) -> list[dict[str, Any]]:
         """What `drift -o json` prints, in its order; works beside a running exporter and without one."""
-        return self._printed("drift", *flags)
+        return self._printed("drift", "--all", *flags)
 
     def _printed(self, command: str, *flags: str) -> list[dict[str, Any]]:
         answer = subprocess.run(

@@ -89,6 +89,50 @@ CRD: Object = {
     },
 }
 
+# What an admission webhook would do, done by the API server itself (from 1.36 on): wherever it holds, every write is
+# given this size and this note.
+ADMITTED = "-admission-"
+ADMISSION: Object = {
+    "apiVersion": "v1",
+    "kind": "List",
+    "items": [
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "MutatingAdmissionPolicy",
+            "metadata": {"name": "pumps"},
+            "spec": {
+                "matchConstraints": {
+                    "resourceRules": [
+                        {
+                            "apiGroups": [GROUP],
+                            "apiVersions": ["v1"],
+                            "operations": ["CREATE", "UPDATE"],
+                            "resources": ["pumps"],
+                        }
+                    ]
+                },
+                "matchConditions": [
+                    {"name": "there", "expression": f"object.metadata.namespace.contains('{ADMITTED}')"}
+                ],
+                "failurePolicy": "Fail",
+                "reinvocationPolicy": "Never",
+                "mutations": [
+                    {
+                        "patchType": "ApplyConfiguration",
+                        "applyConfiguration": {"expression": "Object{spec: Object.spec{size: 30, note: 'admitted'}}"},
+                    }
+                ],
+            },
+        },
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "MutatingAdmissionPolicyBinding",
+            "metadata": {"name": "pumps"},
+            "spec": {"policyName": "pumps"},
+        },
+    ],
+}
+
 # `mode` is not declared, and the protocol of a port neither: the API server fills them in.
 _DECLARED: Object = {
     "apiVersion": API_VERSION,

@@ -22,6 +22,7 @@ AUTOSCALER = "memory-autoscaler"
 SCALER = "kube-controller-manager"
 STRANGER = "acme"
 HOTFIX = "kubectl-hotfix"
+SILENCE = "customresource-exporter.io/silence-until"
 
 
 class Play(Protocol):
@@ -337,12 +338,12 @@ async def controller_adds_map_entry(scene: Scene) -> None:
 
 async def controller_writes_status(scene: Scene) -> None:
     """A controller says that it has seen the object and is content."""
-    await status(scene, 1, "True")
+    await status(scene)
 
 
 async def controller_lags(scene: Scene) -> None:
     """A controller has seen the object; then a change is rolled out, of which it says nothing."""
-    await status(scene, 1, "True")
+    await status(scene)
     await scene.declare(pump.declared(size=4))
 
 
@@ -353,6 +354,48 @@ async def controller_fights(scene: Scene) -> None:
         await scene.next_second()
         await scene.declare()
     await scene.merge({"spec": {"color": "green"}}, OPERATOR)
+
+
+async def controllers_crowd_the_entries(scene: Scene) -> None:
+    """So many controllers write a label of their own that the API server keeps one entry for the oldest of them."""
+    for number in range(11):
+        await scene.merge({"metadata": {"labels": {f"crowd-{number}": "yes"}}}, f"crowd-{number}-controller")
+
+
+async def human_is_crowded_out(scene: Scene) -> None:
+    """A person changes a declared field, and then so many controllers write that the person's entry is theirs too."""
+    await human_changes_field(scene)
+    await scene.next_second()
+    await controllers_crowd_the_entries(scene)
+
+
+# -- what is admitted is not what was sent --------------------------------------------------------------------------
+
+
+async def on_admission_fields_are_set(scene: Scene) -> None:
+    """A webhook sets a declared field to another value, and one that is not declared, with every write."""
+
+
+async def on_admission_and_human_changes(scene: Scene) -> None:
+    """A person changes another field beside that."""
+    await human_edits_field(scene)
+
+
+# -- the declarer is told to wait -----------------------------------------------------------------------------------
+
+
+async def human_pauses_flux(scene: Scene) -> None:
+    """A person tells Flux to leave the object alone, and changes a declared field."""
+    await scene.kubectl("annotate", "pump", pump.NAME, "kustomize.toolkit.fluxcd.io/reconcile=disabled")
+    await scene.next_second()
+    await human_changes_field(scene)
+
+
+async def human_silences(scene: Scene) -> None:
+    """A person says that the object is not to be told of for a while, and changes a declared field."""
+    await scene.kubectl("annotate", "pump", pump.NAME, f"{SILENCE}=2099-01-01T00:00:00Z")
+    await scene.next_second()
+    await human_changes_field(scene)
 
 
 # -- words of these rows --------------------------------------------------------------------------------------------
@@ -378,9 +421,10 @@ def fragment(**spec: object) -> Object:
     return {"apiVersion": pump.API_VERSION, "kind": pump.KIND, "metadata": {"name": pump.NAME}, "spec": spec}
 
 
-async def status(scene: Scene, generation: int, ready: str) -> None:
-    """The operator writes the status."""
-    condition = {"type": "Ready", "status": ready, "reason": "Looked", "lastTransitionTime": "2026-11-01T12:00:00Z"}
+async def status(scene: Scene) -> None:
+    """The operator says that it has seen the object as it is, and is content."""
+    generation = (await scene.live())["metadata"]["generation"]
+    condition = {"type": "Ready", "status": "True", "reason": "Looked", "lastTransitionTime": "2026-11-01T12:00:00Z"}
     body = {"status": {"observedGeneration": generation, "conditions": [condition]}}
     await scene.merge(body, OPERATOR, "status")
 
@@ -439,5 +483,14 @@ _PLAYS: tuple[Play, ...] = (
     controller_writes_status,
     controller_lags,
     controller_fights,
+    controllers_crowd_the_entries,
+    human_is_crowded_out,
+    on_admission_fields_are_set,
+    on_admission_and_human_changes,
+    human_pauses_flux,
+    human_silences,
 )
 ROWS: dict[str, Play] = {play.__name__.replace("_", "-"): play for play in _PLAYS}  # type: ignore[attr-defined]
+
+# The rows that are not for everybody.
+ONLY = {"human-pauses-flux": ("flux-kustomize",), "human-silences": ("kubectl", "helm")}
