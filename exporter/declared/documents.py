@@ -54,9 +54,9 @@ def read_documents(content: bytes) -> list[Document | Unreadable]:
     as_json = list(_read_json(content))
     if all(isinstance(one, Document) for one in as_json):
         return as_json
-    # What begins with a brace may be YAML even so; where it is neither, it was meant to be JSON.
+    # What begins with a brace may be YAML even so; where that gives no more, it was meant to be JSON.
     as_yaml = _read_pieces(content)
-    return as_yaml if all(isinstance(one, Document) for one in as_yaml) else as_json
+    return max(as_json, as_yaml, key=lambda found: sum(isinstance(one, Document) for one in found))
 
 
 def _read_json(content: bytes) -> Iterator[Document | Unreadable]:

@@ -46,8 +46,8 @@ def resolve(text: str, tag: str | None, *, plain: bool) -> Any:  # noqa: ANN401 
         ValueError: it is not what its tag says
 
     """
-    if tag is None or tag == "!":
-        return _untagged(text) if plain and tag is None else text
+    if tag is None:
+        return _untagged(text) if plain else text
     kind = tag.removeprefix(_TAG) if tag.startswith(_TAG) else ""
     if kind == "binary":
         try:

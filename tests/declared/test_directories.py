@@ -355,3 +355,35 @@ def test_a_declarer_gone_from_a_file_is_forgotten(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").unlink()
     followed.poll(NOW)
     assert ({"a"}, {"b": 1}) == (changed(followed.poll(NOW)), sizes(followed))
+
+
+def test_only_files_with_other_content_are_read_again(tmp_path: Path) -> None:
+    """A new revision in which one file of two is another costs the reading of that one."""
+    for revision in (1, 2):
+        fill(tmp_path / f".w/{revision}", a=widget("a", revision), b=widget("b"))
+    (tmp_path / "current").symlink_to(tmp_path / ".w/1")
+    asked: list[str] = []
+
+    def kinds(_: str, kind: str) -> Kind:
+        asked.append(kind)
+        return Kind()
+
+    followed = Directories([Directory(path=str(tmp_path / "current"))], Redactor(b"k" * 32), kinds)
+    followed.poll(NOW)
+    assert len(asked) == 2
+    swap(tmp_path / "current", tmp_path / ".w/2")
+    followed.poll(NOW)
+    assert len(asked) == 3
+
+
+def test_what_comes_after_the_first_reading_has_changed(tmp_path: Path) -> None:
+    """What was there from the start is no rollout; what is declared later is one, from then on."""
+    followed = follow(fill(tmp_path, a=widget("a")))
+    followed.poll(NOW)
+    fill(tmp_path, b=widget("b"))
+    later = Timestamp("2026-01-01T00:00:05.000000Z")
+    followed.poll(later)
+    followed.poll(later)
+    assert {"a": (NOW, ""), "b": (later, later)} == {
+        key.name: (one.loaded, one.changed) for key, one in followed.declarations.objects.items()
+    }

@@ -134,6 +134,7 @@ def test_what_an_object_is_known_by(head: str, expected: tuple[str, ...]) -> Non
         (f"apiVersion: v1\nkind: List\nitems: [{A}, {A.replace('name: a', 'name: b')}]", ["A/a", "A/b"]),
         ("apiVersion: example.com/v1\nkind: WidgetList\nitems: [{metadata: {name: a}}]", ["Widget/a"]),
         ("apiVersion: example.com/v1\nkind: AllowList\nmetadata: {name: a}\nspec: {items: []}", ["AllowList/a"]),
+        ("apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\nitems: [{a: 1}]", ["Widget/a"]),
         ("apiVersion: v1\nkind: List\nitems: []", []),
     ],
 )  # fmt: skip

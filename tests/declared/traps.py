@@ -83,6 +83,7 @@ TRAPS: dict[str, object] = {
     "!!binary aGk=": "hi",
     "!!timestamp 2024-01-01": "2024-01-01",
     "!ours y": "y",
+    "! 12": "12",
     "'y'": "y",
     '"010"': "010",
     "'<<'": "<<",
@@ -110,5 +111,5 @@ KEYS: dict[str, str] = {
     "'<<'": "<<",
 }
 # What is refused, as a value and, where it says so, as a key.
-REFUSED = ("a: .nan", "a: .inf", "a: -.inf", "a: !!int x", "a: !!bool 1", "a: !!binary '*'", "~: a", "null: a",
+REFUSED = ("a: .nan", "a: .inf", "a: -.inf", "a: !!int x", "a: !!int y", "a: !!bool 1", "a: !!binary '*'", "~: a", "null: a",
            "? [a]\n: b", "18446744073709551615: a", "<<: a", "<<: [a]", "a: *b", "a: &b [*b]")  # fmt: skip
