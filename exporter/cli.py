@@ -215,10 +215,12 @@ def _drift(options: argparse.Namespace) -> int:
 
 
 def _check_config(options: argparse.Namespace) -> int:
+    from datetime import UTC, datetime  # noqa: PLC0415
+
     from exporter.config import load  # noqa: PLC0415
     from exporter.tables import describe  # noqa: PLC0415
 
-    for line in describe(load(options.file)):
+    for line in describe(load(options.file), datetime.now(UTC).date()):
         _print(line)
     return 0
 

@@ -18,6 +18,7 @@ from exporter.timestamps import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import date
     from typing import TextIO
 
     from rich.console import Console
@@ -211,8 +212,8 @@ def visible(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
-def describe(config: Config) -> list[str]:
-    """Say what a configuration selects and keeps, a line for each thing."""
+def describe(config: Config, today: date) -> list[str]:
+    """Say what a configuration selects and keeps on a day, a line for each thing."""
     watch, limits = config.watch, config.journal
     facts = {
         "cluster": config.cluster,
@@ -228,18 +229,19 @@ def describe(config: Config) -> list[str]:
         "redact": ", ".join(config.changes.redact),
         "ignore paths": ", ".join(config.changes.ignore_paths),
         "retention": f"{_duration(limits.retention_ns)}, {_size(limits.size_bytes)}",
-        **_drift(config.drift),
+        **_drift(config.drift, today),
     }
     width = max(map(len, facts)) + len(_GAP)
     return [f"{name:<{width}}{visible(fact)}" for name, fact in facts.items() if fact]
 
 
-def _drift(drift: DriftSettings) -> dict[str, str]:
+def _drift(drift: DriftSettings, today: date) -> dict[str, str]:
     """Say how drift is judged, what it is judged by, and what is left out of it."""
     if not drift.enabled:
         return {"drift": "off"}
     flapping = drift.flapping
-    ignored = [f"by {len(drift.ignore)} rules of the file"] if drift.ignore else []
+    expired = sum(rule.expires is not None and rule.expires < today for rule in drift.ignore)
+    ignored = [f"by {len(drift.ignore)} rules of the file, {expired} of them expired"] if drift.ignore else []
     ignored += ["by the shipped rules"] if drift.default_rules else []
     return {
         "drift": (

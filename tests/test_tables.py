@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from exporter.tables import Table, describe, row, shown, visible, what, when, wh
 from exporter.timestamps import Timestamp
 
 
+TODAY = date(2026, 1, 31)
 CHANGE = Change(
     id="0",
     observed=Timestamp("2026-01-31T12:00:00.999999Z"),
@@ -268,7 +270,7 @@ ignore paths    /status/at
 retention       1d12h, 1.5 GiB
 drift           after 2m, over after 1m, flapping at 3 in 1h, controllers: report
 ignored         by the shipped rules"""
-    assert expected == "\n".join(describe(config))
+    assert expected == "\n".join(describe(config, TODAY))
 
 
 def test_the_judgement_of_drift_is_described() -> None:
@@ -279,16 +281,16 @@ def test_the_judgement_of_drift_is_described() -> None:
         declared=(Directory(path="/declared/prod", declarer="argocd", exclusive=True), Directory(path="/b")),
         last_applied=(Applied("example.com/applied"),),
         declarers={"ours": ("our-*", "portal")},
-        ignore=(IgnoreRule(reason="a"), IgnoreRule(reason="b")),
+        ignore=tuple(IgnoreRule(reason="a", expires=day) for day in (None, TODAY, date(2026, 1, 30))),
     )
     expected = """\
 drift           after 0s, over after 1m, flapping at 3 in 1h, controllers: report
 declared        /declared/prod (default, argocd, exclusive), /b (default)
 last applied    example.com/applied
 declarers       ours: our-* portal
-ignored         by 2 rules of the file"""
-    assert expected.splitlines() == describe(Config(drift=drift))[-5:]
-    assert describe(Config(drift=DriftSettings(enabled=False)))[-1:] == ["drift           off"]
+ignored         by 3 rules of the file, 1 of them expired"""
+    assert expected.splitlines() == describe(Config(drift=drift), TODAY)[-5:]
+    assert describe(Config(drift=DriftSettings(enabled=False)), TODAY)[-1:] == ["drift           off"]
 
 
 def test_the_field_that_tells_something_is_shown() -> None:

@@ -111,5 +111,5 @@ KEYS: dict[str, str] = {
     "'<<'": "<<",
 }
 # What is refused, as a value and, where it says so, as a key.
-REFUSED = ("a: .nan", "a: .inf", "a: -.inf", "a: !!int x", "a: !!int y", "a: !!bool 1", "a: !!binary '*'", "~: a", "null: a",
-           "? [a]\n: b", "18446744073709551615: a", "<<: a", "<<: [a]", "a: *b", "a: &b [*b]")  # fmt: skip
+REFUSED = ("a: .nan", "a: .inf", "a: -.inf", "a: !!int x", "a: !!int y", "a: !!bool 1", "a: !!binary '*'", "~: a",
+           "null: a", "? [a]\n: b", "18446744073709551615: a", "<<: a", "<<: [a]", "a: *b", "a: &b [*b]")  # fmt: skip
