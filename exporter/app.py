@@ -217,8 +217,8 @@ class Exporter:
             }
         )
         self._judging = Judging(
-            config.drift, journal, self._inbox, self._follower, writers, Redactor(key, config.changes.redact), health,
-            lambda: (cluster_uid, journal.epoch),
+            config.drift, journal, self._inbox, self._follower, writers, redactor,
+            Redactor(key, config.changes.redact), health, lambda: (cluster_uid, journal.epoch),
         )  # fmt: skip
         keepers = Keepers((self._judging.keeper,) if config.drift.enabled else (), states, health)
         self._tracker = Tracker(

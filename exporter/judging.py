@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -43,7 +43,8 @@ class Judging:
         inbox: takes a word for each object that is to be judged again
         follower: knows the types
         writers: classes of managers
-        redactor: of manifests; nobody else's, since they are read in a thread
+        redactor: takes the secrets out
+        readers: the same for manifests; nobody else's, since they are read in a thread
         health: the exporter's own metrics
         identity: gives the cluster's uid and the epoch
 
@@ -61,15 +62,18 @@ class Judging:
         follower: Follower,
         writers: WriterTable,
         redactor: Redactor,
+        readers: Redactor,
         health: Health,
         identity: Callable[[], tuple[str, int]],
     ) -> None:
         self._follower = follower
-        surroundings = Surroundings(settings, writers, follower.schema)
+        self._redactor = redactor
+        self._kinds: dict[tuple[str, str], Kind] = {}
+        surroundings = Surroundings(settings, writers, follower.schema, self._redact)
         self._reviewer = Reviewer(journal, inbox, follower.synced_type)
         self._declaring = None
         if settings.declared:
-            directories = Directories(settings.declared, redactor, self._kind)
+            directories = Directories(settings.declared, readers, self._kind)
             self._declaring = Declaring(directories, surroundings.declare, self._reviewer.ask, health)
         self.keeper = DriftKeeper(settings, surroundings, identity, self._reviewer.ask)
         self.hits = surroundings.rules.hits
@@ -95,7 +99,10 @@ class Judging:
     def synced(self, resource_type: ResourceType) -> None:
         """Take in that a type may be in sync now."""
         self._reviewer.synced(resource_type)
-        if self._declaring is not None:
+        place = (resource_type.group, resource_type.kind)
+        kind = self._kind(*place)
+        if self._declaring is not None and self._kinds.get(place) != kind:
+            self._kinds[place] = kind
             self._declaring.reread()  # where its objects live, and which fields are passwords, is known now
 
     def _kind(self, group: str, kind: str) -> Kind:
@@ -103,3 +110,8 @@ class Judging:
         if resource_type is None:
             return Kind()
         return Kind(resource_type.namespaced, self._follower.schema(resource_type).passwords)
+
+    def _redact(self, resource_type: ResourceType, obj: dict[str, Any]) -> dict[str, Any]:
+        secret = (resource_type.group, resource_type.kind) == ("", "Secret")
+        passwords = self._follower.schema(resource_type).passwords
+        return self._redactor.redact(obj, msgspec.json.encode(obj), secret=secret, passwords=passwords)

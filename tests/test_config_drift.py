@@ -38,7 +38,7 @@ drift:
   settle: 0s
   clear: 5m
   flapping: {flips: 5, window: 30m}
-  controllers: page
+  controllers: ignore
   defaultRules: false
   declared:
     - {path: /declared/prod, namespace: prod, declarer: argocd, exclusive: true}
@@ -51,7 +51,7 @@ drift:
         settle_ns=0,
         clear_ns=300 * SECOND,
         flapping=Flapping(5, 1800 * SECOND),
-        controllers="page",
+        controllers="ignore",
         default_rules=False,
         declared=(
             Directory(path="/declared/prod", namespace="prod", declarer="argocd", exclusive=True),

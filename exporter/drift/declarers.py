@@ -157,6 +157,9 @@ def find_declarer(look: Look, claims: list[Entry]) -> Declarer:
         claims: the entries of its managedFields that are about no subresource
 
     """
+    declared = look.known.declared
+    if declared is not None and declared.declarer:
+        return _named(declared.declarer, look, claims)
     tools = _writing(look, claims)
     if len(tools) > 1:
         tools.pop(_KUBECTL, None)  # by it people write over what other tools declare
@@ -170,6 +173,16 @@ def find_declarer(look: Look, claims: list[Entry]) -> Declarer:
         name, managers = (found.name, tools[found.name]) if found is not None else (maker, set())
         return Declarer(name, frozenset(managers), maker=True)
     return _by_apply(look, claims)
+
+
+def _named(name: str, look: Look, claims: list[Entry]) -> Declarer:
+    """Take it from who says so; a name that is no tool's is that of a field manager."""
+    tool = look.known.tools.by_name.get(name)
+    if tool is None:
+        return Declarer(name, frozenset((name,)))
+    managers = {str(entry.get("manager", "")) for entry in claims}
+    own = frozenset(manager for manager in managers if look.known.tools.of(manager) is tool)
+    return Declarer(name, own, annotates=tool.annotates)
 
 
 def tool_of(manager: str) -> Tool | None:

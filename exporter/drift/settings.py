@@ -12,7 +12,7 @@ from msgspec import Struct
 from exporter.drift.rules import IgnoreRule
 
 
-ControllerPolicy = Literal["report", "ignore", "page"]
+ControllerPolicy = Literal["report", "ignore"]
 Decoder = Literal["json", "gzip"]
 
 CONTROLLER_POLICIES: tuple[ControllerPolicy, ...] = get_args(ControllerPolicy)
@@ -66,8 +66,7 @@ class DriftSettings(Struct, frozen=True, kw_only=True):
         settle_ns: a finding counts once it has lasted so long
         clear_ns: and is over once it has been away so long
         flapping: when it is neither
-        controllers: what to make of a declared field over which a controller wrote: tell it, leave it out, or take
-            it as seriously as a person's edit
+        controllers: what to make of a declared field over which a controller wrote: tell it, or leave it out
         default_rules: the shipped ignore rules hold
         declared: directories of declared manifests; the last that declares an object wins
         last_applied: annotations beside the shipped ones

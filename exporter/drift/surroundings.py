@@ -6,9 +6,10 @@ The one place where that is kept; whoever changes it has the objects judged agai
 from __future__ import annotations
 
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from exporter.drift.declarers import Tools
 from exporter.drift.known import LAST_APPLIED, Known
 from exporter.drift.pack import PACK
 from exporter.drift.rules import Rules
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from exporter.changes.version import Version
     from exporter.changes.writer import WriterTable
     from exporter.drift.known import Covers
-    from exporter.drift.settings import DriftSettings
+    from exporter.drift.settings import Directory, DriftSettings
     from exporter.drift.tools import Place
     from exporter.drift.values import ToolVerdict
     from exporter.model import ObjectKey, ResourceType
@@ -42,6 +43,10 @@ TOOLS = frozenset(
 
 class Declaration(Protocol):
     """One declared object; see `exporter.declared.declarations.Declaration`."""
+
+    @property
+    def directory(self) -> Directory:
+        """What directory holds it."""
 
     @property
     def problem(self) -> str:
@@ -72,12 +77,21 @@ class Surroundings:
         settings: how drift is judged
         writers: classes of managers
         schema: gives what is known of a type's schema
+        redact: takes the secrets out of an object of a type, as out of live ones
 
     """
 
-    def __init__(self, settings: DriftSettings, writers: WriterTable, schema: Callable[[ResourceType], Schema]) -> None:
+    def __init__(
+        self,
+        settings: DriftSettings,
+        writers: WriterTable,
+        schema: Callable[[ResourceType], Schema],
+        redact: Callable[[ResourceType, dict[str, Any]], dict[str, Any] | None],
+    ) -> None:
         self.rules = Rules(settings.ignore, PACK if settings.default_rules else ())
         self._writers = writers
+        self._redact = redact
+        self._tools = Tools(settings.declarers)
         self._schema = schema
         self._applied = {LAST_APPLIED: "json"} | {one.annotation: one.decoder for one in settings.last_applied}
         self._declarations: Declarations | None = None
@@ -94,6 +108,8 @@ class Surroundings:
             declared=self.declared(subject.type, key),
             orphan=orphan,
             verdict=self._verdict(subject),
+            tools=self._tools,
+            redact=partial(self._redact, subject.type),
             covers=self._covers(_date(subject.observed[:10])),
             applied=self._applied,
         )
@@ -106,8 +122,9 @@ class Surroundings:
         if found is None:
             return None
         return Declared(
-            source="directory", confidence="high", object=found.object(), problem=found.problem, at=found.changed
-        )
+            source="directory", confidence="high", object=found.object(), problem=found.problem, at=found.changed,
+            declarer=found.directory.declarer,
+        )  # fmt: skip
 
     # -- what changes -----------------------------------------------------------------------------------------
 

@@ -45,6 +45,7 @@ class Declared(Struct, frozen=True, kw_only=True):
         problem: why there is no telling (then the state is `unknown`): another version, too large, not readable
         moved: somebody other than the declarer has moved the baseline itself
         at: when its manifest was loaded; empty where the declarer's own writes tell
+        declarer: who applies the manifest, if somebody has said so
 
     """
 
@@ -54,6 +55,7 @@ class Declared(Struct, frozen=True, kw_only=True):
     problem: str = ""
     moved: bool = False
     at: Timestamp | str = ""
+    declarer: str = ""
 
 
 class ToolVerdict(Struct, frozen=True):
