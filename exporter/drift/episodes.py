@@ -80,11 +80,14 @@ def _wrong(held: Held, at: int, settings: DriftSettings) -> Turn:
         since, source = _since(found, at)
         episode = Episode(since, source, at)
         held = replace(held, count=held.count + 1)
-    if turned:
+    declared_at = _time(found.declared_at)
+    # A manifest comes before what is applied of it: that is how a rollout looks, however many there are.
+    rollout = found.baseline == "directory" and at < declared_at + settings.settle_ns
+    if turned and not rollout:
         held = replace(held, turns=(*held.turns, at))
     episode = replace(episode, right_at=None, cause=cause(found.findings))
     flapping = len(held.turns) >= settings.flapping.flips
-    counts_at = max(to_nanoseconds(episode.since), _time(found.declared_at)) + settings.settle_ns
+    counts_at = max(to_nanoseconds(episode.since), declared_at) + settings.settle_ns
     if episode.opened is None and at < counts_at and not flapping:
         return Turn(replace(held, state="pending", episode=episode), due=counts_at)
     event: DriftEvent | None = "drift.opened" if episode.opened is None else None

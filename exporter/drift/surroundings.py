@@ -86,7 +86,7 @@ class Surroundings:
         settings: DriftSettings,
         writers: WriterTable,
         schema: Callable[[ResourceType], Schema],
-        redact: Callable[[ResourceType, dict[str, Any]], dict[str, Any] | None],
+        redact: Callable[[ResourceType, dict[str, Any]], dict[str, Any] | None] = lambda *_: None,
     ) -> None:
         self.rules = Rules(settings.ignore, PACK if settings.default_rules else ())
         self._writers = writers
