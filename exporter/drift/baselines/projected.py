@@ -20,7 +20,7 @@ from exporter.drift.values import Declared, Memory
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from exporter.drift.look import Look
 
@@ -70,16 +70,25 @@ def read(look: Look) -> Found | None:
 class _Names:
     """Tells whether a field, or something in it, or what it is in, is among those of these names."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = frozenset(names)
-        self._around = frozenset(name[:end] for name in names for end in range(1, len(name)) if name[end] == "/")
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
+        self._around: set[str] = set()
+        for name in names:
+            for above in _above(name):
+                if above in self._around:
+                    break  # and with it all that is above
+                self._around.add(above)
 
     def __call__(self, name: str) -> bool:
-        return (
-            name in self._names
-            or name in self._around
-            or any(name[:end] in self._names for end in range(1, len(name)) if name[end] == "/")
-        )
+        return name in self._names or name in self._around or any(above in self._names for above in _above(name))
+
+
+def _above(name: str) -> Iterator[str]:
+    """Give the names of what a field is in, the innermost first."""
+    end = name.rfind("/")
+    while end > 0:
+        yield name[:end]
+        end = name.rfind("/", 0, end)
 
 
 def _other_version(look: Look) -> str:
