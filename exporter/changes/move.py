@@ -38,9 +38,14 @@ class Move:
         self._came = new.entries.new(old.entries)
 
     def parts(self) -> list[bytes | msgspec.Raw]:
-        """Give the JSON of all that moved, as it is in the new version, with the names of its fields."""
+        """Give the JSON of all that moved, as it is in the new version, and of what says what kind of value that is.
+
+        That is the names of the fields, and the `name` beside a `value`.
+        """
         entries = self.new.entries.raws
+        named = ("name",) if "value" in self.names else ()
         return [
+            *self.new.raws(named),
             *self.new.raws(self.names),
             *self.new.metadata.raws(self.metadata),
             *[entries[number] for number in self._came],

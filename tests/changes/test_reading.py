@@ -72,6 +72,16 @@ def test_a_secret_under_a_top_level_name_is_found_in_a_later_version() -> None:
     assert mask(version.get("token")) == MASK
 
 
+def test_a_value_is_told_by_the_name_beside_it_though_that_did_not_move() -> None:
+    """In an object that is itself a variable, the value becomes a secret while its name stays what it was."""
+    redactor = Redactor(KEY)
+    before, untouched = read({"metadata": {}, "name": "DB_PASSWORD", "value": None}, redactor)
+    version, touched_not = read({"metadata": {}, "name": "DB_PASSWORD", "value": "hush"}, redactor, before)
+
+    assert (untouched, touched_not) == (True, False)
+    assert b"hush" not in version.raw
+
+
 def test_a_field_that_becomes_a_password_is_taken_out_though_it_did_not_move() -> None:
     """What the schema declares is looked for in all of a version, whatever the one before it held."""
     redactor = Redactor(KEY)
