@@ -34,7 +34,7 @@ CHANGES_OF: dict[Event, tuple[ChangeType, ...]] = {
 }
 
 
-class ResourceType(Struct, frozen=True):
+class ResourceType(Struct, frozen=True, cache_hash=True):
     """A kind of object as the API server serves it.
 
     `resource` is the plural name in the URL. Two values with another `version` are the same type: its identity is
@@ -68,7 +68,7 @@ class ResourceType(Struct, frozen=True):
         return f"{self.resource}.{self.group}" if self.group else self.resource
 
 
-class ObjectKey(Struct, frozen=True):
+class ObjectKey(Struct, frozen=True, cache_hash=True):
     """One object's place: the type's identity, and namespace (empty for cluster-scoped ones) and name."""
 
     group: str
@@ -92,7 +92,7 @@ class Tombstone(Struct, frozen=True):
     at: Timestamp
 
 
-class Scope(Struct, frozen=True):
+class Scope(Struct, frozen=True, cache_hash=True):
     """One stream of watch events: a type, or one namespace of it, under one pair of selectors."""
 
     group: str

@@ -16,7 +16,7 @@ from exporter.timestamps import normalise
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exporter.changes.version import Fields, Version
+    from exporter.changes.move import Move
     from exporter.model import ChangeType, FieldChange
 
 
@@ -53,27 +53,27 @@ class Sections(Struct, frozen=True):
     status: tuple[Any, Any]
 
 
-def take_apart(old: Version, new: Version) -> Sections:
+def take_apart(move: Move) -> Sections:
     """Take two versions apart."""
-    moved = new.moved(old)
-    content = [name for name in moved if name not in _NOT_CONTENT]
-    metadata = [name for name in new.metadata.moved(old.metadata) if name not in SERVER_METADATA]
+    old, new = move.old, move.new
+    content = [name for name in move.names if name not in _NOT_CONTENT]
+    metadata = [name for name in move.metadata if name not in SERVER_METADATA]
     return Sections(
         (old.values(content), new.values(content)),
         (old.metadata.values(metadata), new.metadata.values(metadata)),
-        (old.get("status", UNSET), new.get("status", UNSET)) if "status" in moved else (UNSET, UNSET),
+        (old.get("status", UNSET), new.get("status", UNSET)) if "status" in move.names else (UNSET, UNSET),
     )
 
 
-def classify(was: Fields, now: Fields, sections: Sections) -> ChangeType:  # noqa: PLR0911 - one return for each word
+def classify(move: Move, sections: Sections) -> ChangeType:  # noqa: PLR0911 - one return for each word
     """Say what moved between two versions of the same object that was there before and still is.
 
     Args:
-        was: metadata of the version before
-        now: metadata of the version
+        move: from the one to the other
         sections: of both
 
     """
+    was, now = move.old.metadata, move.new.metadata
     if "deletionTimestamp" in now.fields and "deletionTimestamp" not in was.fields:
         return "deleting"
     before, after = was.get("generation", UNSET), now.get("generation", UNSET)
@@ -85,9 +85,9 @@ def classify(was: Fields, now: Fields, sections: Sections) -> ChangeType:  # noq
         return "metadata"
     if sections.status[0] != sections.status[1]:
         return "status"
-    if was.get("managedFields") != now.get("managedFields"):
-        return "ownership"
-    return "noop"
+    if move.old.entries is move.new.entries or was.get("managedFields") == now.get("managedFields"):
+        return "noop"
+    return "ownership"
 
 
 def is_heartbeat(fields: Iterable[FieldChange]) -> bool:

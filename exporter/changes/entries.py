@@ -11,10 +11,11 @@ import msgspec
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 Entry = dict[str, Any]
-_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode = msgspec.json.Decoder().decode
 
 
 class Entries:
@@ -26,25 +27,40 @@ class Entries:
     Attributes:
         raws: each still JSON
 
-    Raises:
-        msgspec.DecodeError: it is no JSON
-
     """
 
     __slots__ = ("_decoded", "raws")
 
     def __init__(self, raw: bytes | msgspec.Raw | None) -> None:
-        text = b"" if raw is None else bytes(raw)
-        self.raws = _decoder.decode(text) if text.startswith(b"[") else []
+        try:
+            self.raws = [] if raw is None else _decode_list(raw)
+        except msgspec.ValidationError:
+            self.raws = []
         self._decoded: dict[int, Any] = {}
 
     def __iter__(self) -> Iterator[Entry]:
         """Go through all of them; what is no entry is left out."""
-        return self._entries(range(len(self.raws)))
+        return iter(self.at(range(len(self.raws))))
 
-    def new(self, old: Entries) -> list[msgspec.Raw]:
-        """Give those that another version does not have, still as JSON."""
-        return [raw for raw in self.raws if raw not in old.raws]
+    def new(self, old: Entries) -> list[int]:
+        """Give the places of those that another version does not have, or has otherwise."""
+        known = old.raws
+        return [] if self is old else [number for number, raw in enumerate(self.raws) if raw not in known]
+
+    def at(self, numbers: Iterable[int]) -> list[Entry]:
+        """Give those in certain places; what is no entry is left out.
+
+        Raises:
+            msgspec.DecodeError: one of them cannot be decoded
+
+        """
+        decoded, entries = self._decoded, []
+        for number in numbers:
+            if number not in decoded:
+                decoded[number] = _decode(self.raws[number])
+            if isinstance(decoded[number], dict):
+                entries.append(decoded[number])
+        return entries
 
     def moved(self, old: Entries) -> list[Entry]:
         """Give those that another version does not have, or has otherwise.
@@ -53,15 +69,4 @@ class Entries:
             msgspec.DecodeError: one of them cannot be decoded
 
         """
-        return list(self._entries(number for number, raw in enumerate(self.raws) if raw not in old.raws))
-
-    def _entries(self, numbers: Iterator[int] | range) -> Iterator[Entry]:
-        for number in numbers:
-            if number not in self._decoded:
-                self._decoded[number] = msgspec.json.decode(self.raws[number])
-            entry = self._decoded[number]
-            if isinstance(entry, dict):
-                yield entry
-
-
-NO_ENTRIES = Entries(None)
+        return self.at(self.new(old))

@@ -15,11 +15,11 @@ from msgspec import UNSET, Struct
 
 from exporter.changes.classify import Sections, classify, is_heartbeat, take_apart
 from exporter.changes.diff import Diff
-from exporter.changes.entries import NO_ENTRIES
 from exporter.changes.graves import Graves
+from exporter.changes.move import Move
 from exporter.changes.order import is_older
 from exporter.changes.pointer import matches
-from exporter.changes.reading import read_version
+from exporter.changes.reading import read_move, read_version
 from exporter.changes.redact import mask
 from exporter.changes.schema import NO_SCHEMA
 from exporter.changes.shallow import shallow
@@ -47,8 +47,7 @@ if TYPE_CHECKING:
 
 
 RECREATED_WITHIN = 600_000_000_000
-# Objects that changed last are likely to change next: so many are kept unpacked. As bytes, not decoded: to read bytes
-# that were not touched for a while costs less than to walk over a hundred small objects.
+# Objects that changed last are likely to change next: so many are kept unpacked, though not decoded.
 _RECENT = 1024
 _NOTHING = Fields(b"{}")
 # What comes before the first version of an object.
@@ -56,10 +55,10 @@ _UNBORN = Fields(b'{"generation":0}')
 
 
 class _Recent(Struct, frozen=True):
-    """A version at hand: its JSON, and whether it had no secret."""
+    """A version at hand: as it was stored, as it can be looked into, and whether it had no secret."""
 
     stored: Stored
-    raw: bytes
+    version: Version
     untouched: bool
 
 
@@ -203,7 +202,8 @@ class Tracker:
         change: ChangeType = "recreated" if back else "created"
         meta = version.metadata
         created = str(meta.get("creationTimestamp", ""))
-        writer, _ = find_writer(self._writers, NO_ENTRIES, version.entries, change=change, created=created)
+        entries = list(version.entries)
+        writer, _ = find_writer(self._writers, entries, entries, change=change, created=created)
         told = self._change(
             seen.type, key, seen.head.uid, "added", change, seen.observed, writer,
             meta=meta, happened=created, gap=seen.mode == "catch_up",
@@ -214,27 +214,30 @@ class Tracker:
         batch.changes.append(told)
         batch.objects[key] = stored
         batch.count(seen.type, key.namespace, 1)
-        self._remember(key, _Recent(stored, version.raw, untouched))
+        self._remember(key, _Recent(stored, version, untouched))
 
     def _modify(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch, cut: Cut) -> None:
         if seen.mode == "catch_up" and is_older(seen.head.resource_version, old.resource_version):
             self._went_backwards(seen.scope)  # as above
         recent = self._recent.pop(key, None)
         if recent is not None and recent.stored is old:
-            was, known = Version(cut(recent.raw)), recent.untouched
+            was, known = recent.version, recent.untouched
         else:
             was, known = Version(cut(unpack(old.state))), False
-        version, untouched = self._read(seen, batch, was if known else None)
+        move, untouched = self._move(seen, batch, was, known=known)
+        version = move.new
         stored = Stored(seen.head.uid, seen.head.resource_version, version.pack())
         if seen.mode == "baseline":
             self._follow(Step(seen.type, key, old.uid, seen.observed, old=was, new=version), batch)
             batch.objects[key] = stored
             return
-        sections = take_apart(was, version)
+        sections = take_apart(move)
         meta = version.metadata
-        change = classify(was.metadata, meta, sections)
+        change = classify(move, sections)
         fields, truncated = self._fields(seen.type, sections)
-        writer, time = find_writer(self._writers, was.entries, version.entries, change=change, fields=fields)
+        writer, time = find_writer(
+            self._writers, version.entries, move.came(), move.went(), change=change, fields=fields
+        )
         whole = bool(fields) and not truncated  # what was cut off may be anything
         heartbeat = whole and (
             (change == "status" and is_heartbeat(fields))
@@ -252,7 +255,7 @@ class Tracker:
         batch.truncated += truncated
         batch.changes.append(told)
         batch.objects[key] = stored
-        self._remember(key, _Recent(stored, version.raw, untouched))
+        self._remember(key, _Recent(stored, version, untouched))
 
     def _delete(self, seen: Observation, key: ObjectKey, old: Stored, batch: Batch, cut: Cut) -> None:
         if seen.mode == "left":
@@ -294,26 +297,36 @@ class Tracker:
         """Keep a version at hand, in place of the one that was longest not touched."""
         if len(self._recent) >= _RECENT:
             del self._recent[next(iter(self._recent))]
+        recent.version.forget()
         self._recent[key] = recent
 
-    def _read(self, seen: Observation, batch: Batch, before: Version | None = None) -> tuple[Version, bool]:
-        secret = not seen.type.group and seen.type.kind == "Secret"
-        passwords = self._schema(seen.type).passwords
+    def _read(self, seen: Observation, batch: Batch) -> tuple[Version, bool]:
+        """Read a version as a whole; tell whether it had no secret."""
         try:
-            return read_version(self._redactor, seen.raw, secret=secret, passwords=passwords, before=before)
+            return read_version(
+                self._redactor, seen.raw, secret=_is_secret(seen.type), passwords=self._schema(seen.type).passwords
+            )
         except (ValueError, TypeError):
             batch.unreadable += 1
             return opaque(seen.raw, seen.head), False
 
+    def _move(self, seen: Observation, batch: Batch, was: Version, *, known: bool) -> tuple[Move, bool]:
+        """Read a version after the one before it, only what moved if that is known to hold no secret."""
+        if known:
+            move = read_move(
+                self._redactor, seen.raw, was,
+                secret=_is_secret(seen.type), passwords=self._schema(seen.type).passwords,
+            )  # fmt: skip
+            if move is not None:
+                return move, True
+        version, untouched = self._read(seen, batch)
+        return Move(was, version), untouched
+
     def _fields(self, resource_type: ResourceType, sections: Sections) -> tuple[tuple[FieldChange, ...], bool]:
         diff = Diff(self._schema(resource_type).list_keys)
-        for (was, now), path in (
-            (sections.content, ""),
-            (sections.metadata, "/metadata"),
-            (sections.status, "/status"),
-        ):
-            if was != now:
-                diff.compare(was, now, path, (path[1:],) if path else ())
+        diff.compare(*sections.content)
+        diff.compare(*sections.metadata, "/metadata", ("metadata",))
+        diff.compare(*sections.status, "/status", ("status",))
         return tuple(diff.fields), diff.truncated
 
     def _change(
@@ -369,3 +382,7 @@ def _swallowed(was: Fields, now: Fields) -> int:
     if not isinstance(before, int) or not isinstance(after, int):
         return 0
     return max(0, after - before - 1)
+
+
+def _is_secret(resource_type: ResourceType) -> bool:
+    return not resource_type.group and resource_type.kind == "Secret"

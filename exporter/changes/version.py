@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from exporter.changes.observation import Head
 
 _EMPTY = b"{}"
-_fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode = msgspec.json.Decoder().decode
 
 
 class Fields:
@@ -43,7 +44,7 @@ class Fields:
     __slots__ = ("_values", "fields")
 
     def __init__(self, raw: bytes | msgspec.Raw, values: dict[str, Any] | None = None) -> None:
-        self.fields = _fields_decoder.decode(raw)
+        self.fields = _decode_fields(raw)
         self._values = {} if values is None else values
 
     def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - any JSON
@@ -53,12 +54,14 @@ class Fields:
             msgspec.DecodeError: it cannot be decoded
 
         """
+        values = self._values
+        if name in values:
+            return values[name]
         raw = self.fields.get(name)
         if raw is None:
             return default
-        if name not in self._values:
-            self._values[name] = msgspec.json.decode(raw)
-        return self._values[name]
+        value = values[name] = _decode(raw)
+        return value
 
     def raws(self, names: Iterable[str]) -> list[bytes | msgspec.Raw]:
         """Give the names and the JSON of those of the named fields that are there."""
@@ -69,15 +72,26 @@ class Fields:
         """Give the values of those of the named fields that are there."""
         return {name: self.get(name) for name in names if name in self.fields}
 
-    def moved(self, old: Fields) -> list[str]:
-        """Name the fields whose bytes are not those of another version; those whose values moved are among them."""
+    def moved(self, old: Fields, but: str) -> list[str]:
+        """Name the fields, but for one, whose bytes are not those of another version."""
         mine, its = self.fields, old.fields
-        names = [name for name, raw in mine.items() if its.get(name) != raw]
-        return names if its.keys() <= mine.keys() else names + [name for name in its if name not in mine]
+        names = [name for name, raw in mine.items() if its.get(name) != raw and name != but]
+        if its.keys() <= mine.keys():
+            return names
+        return names + [name for name in its if name not in mine and name != but]
+
+    def forget(self) -> None:
+        """Let go of what was decoded: it can be again."""
+        self._values = {}
 
 
 class Version(Fields):
     """One version of an object.
+
+    Args:
+        raw: its JSON
+        values: fields that are decoded already
+        before: the version before it, which may have the same managedFields
 
     Attributes:
         raw: its JSON
@@ -88,11 +102,20 @@ class Version(Fields):
 
     __slots__ = ("entries", "metadata", "raw")
 
-    def __init__(self, raw: bytes, values: dict[str, Any] | None = None) -> None:
+    def __init__(self, raw: bytes, values: dict[str, Any] | None = None, before: Version | None = None) -> None:
         super().__init__(raw, values)
         self.raw = raw
         self.metadata = Fields(self.fields.get("metadata", _EMPTY))
-        self.entries = Entries(self.metadata.fields.get("managedFields"))
+        managed = self.metadata.fields.get("managedFields")
+        if before is not None and before.metadata.fields.get("managedFields") == managed:
+            self.entries: Entries = before.entries
+        else:
+            self.entries = Entries(managed)
+
+    def forget(self) -> None:
+        """Let go of what was decoded: to decode it again costs less than to walk over a hundred small objects."""
+        super().forget()
+        self.metadata.forget()
 
     def pack(self) -> bytes:
         """Compress it for the journal."""

@@ -26,7 +26,7 @@ from exporter.model import Writer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from exporter.changes.entries import Entries, Entry
+    from exporter.changes.entries import Entry
     from exporter.model import ChangeType, FieldChange, WriterClass
 
 
@@ -92,8 +92,9 @@ class WriterTable:
 
 def find_writer(
     table: WriterTable,
-    old: Entries,
-    new: Entries,
+    entries: Iterable[Entry],
+    came: Sequence[Entry],
+    went: Sequence[Entry] = (),
     *,
     change: ChangeType,
     fields: Sequence[FieldChange] = (),
@@ -103,8 +104,9 @@ def find_writer(
 
     Args:
         table: class by name
-        old: managedFields of the version before, empty for a creation
-        new: managedFields of the version
+        entries: managedFields of the version
+        came: those of them that the version before does not have, or has otherwise; all of them for a creation
+        went: those of the version before that the version does not have, or has otherwise
         change: what kind of change it is
         fields: what moved
         created: creationTimestamp, for a creation
@@ -113,7 +115,7 @@ def find_writer(
         the writer, and the time of its entry, empty where it has none
 
     """
-    touched = _touched(old, new)
+    touched = _touched(came, went)
     if change in ("created", "recreated"):
         touched = _narrow(touched, [entry for entry in touched if entry.get("time") == created])
         touched = _narrow(touched, [entry for entry in touched if not entry.get("subresource")])
@@ -121,39 +123,40 @@ def find_writer(
         # Values rewritten within the second in which the owner wrote before leave no trace: the owner it is. Of what
         # was removed nobody is the owner any more.
         left = [one for one in fields if one.op != "remove"]
-        touched = _owners([entry for entry in new if any(owns(entry, one.path) for one in left)], fields)
+        touched = _owners([entry for entry in entries if any(owns(entry, one.path) for one in left)], fields)
     elif len(touched) > 1:
         touched = _owners(touched, fields)
     if len(touched) != 1:
-        after = {_key(entry): entry for entry in new.moved(old)}
-        shrunk = [entry for entry in old.moved(new) if after.get(_key(entry)) != entry]
+        after = {_key(entry): entry for entry in came}
+        shrunk = [entry for entry in went if after.get(_key(entry)) != entry]
         names = dict.fromkeys(str(entry.get("manager", "")) for entry in (touched or shrunk))
         return Writer(source="unresolved", candidates=tuple(mask(name) for name in names)), ""
     (entry,) = touched
-    name = str(entry.get("manager", ""))
-    writer = Writer(
-        name=mask(name),
-        class_=table.class_of(name, new),
-        source="managed_fields",
-        operation=str(entry.get("operation", "")),
-        subresource=str(entry.get("subresource", "")),
-    )
-    return writer, str(entry.get("time", ""))
+    name, operation, subresource, _ = _key(entry)
+    return _found(name, table.class_of(name, entries), operation, subresource), str(entry.get("time", ""))
+
+
+@lru_cache(maxsize=1024)
+def _found(name: str, class_: WriterClass, operation: str, subresource: str) -> Writer:
+    return Writer(name=mask(name), class_=class_, source="managed_fields", operation=operation, subresource=subresource)
 
 
 def _owners(entries: list[Entry], fields: Sequence[FieldChange]) -> list[Entry]:
     """Narrow entries down to those that own what moved: all of it before some, the very leaf before what is around."""
-    entries = _narrow(entries, [entry for entry in entries if any(owns(entry, one.path) for one in fields)])
-    entries = _narrow(entries, [entry for entry in entries if all(owns(entry, one.path) for one in fields)])
-    return _narrow(entries, [entry for entry in entries if all(owns(entry, one.path, leaf=True) for one in fields)])
+    if len(entries) > 1:
+        entries = _narrow(entries, [entry for entry in entries if any(owns(entry, one.path) for one in fields)])
+    for leaf in (False, True):
+        if len(entries) > 1:
+            all_of_it = [entry for entry in entries if all(owns(entry, one.path, leaf=leaf) for one in fields)]
+            entries = _narrow(entries, all_of_it)
+    return entries
 
 
-def _touched(old: Entries, new: Entries) -> list[Entry]:
+def _touched(came: Sequence[Entry], went: Sequence[Entry]) -> list[Entry]:
     """Give the entries that are new, gained a field, or whose time moved."""
-    moved = new.moved(old)
-    before = {_key(entry): entry for entry in old.moved(new)}
+    before = {_key(entry): entry for entry in went}
     touched = []
-    for entry in moved:
+    for entry in came:
         was = before.get(_key(entry), _NO_ENTRY)
         if was.get("time") != entry.get("time") or _gained(was.get("fieldsV1") or {}, entry.get("fieldsV1") or {}):
             touched.append(entry)

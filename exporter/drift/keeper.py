@@ -6,9 +6,10 @@ tools say) is handed to it and may change: then whoever changed it has the objec
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from msgspec import UNSET, UnsetType
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from exporter.drift.declarers import tool_of
@@ -40,6 +41,15 @@ _NOTHING = Evaluation()
 # Versions in which somebody may have taken a field from somebody else.
 _TAKING = frozenset({"spec", "metadata"})
 _WHOLE = ""
+
+
+class _Status(Struct):
+    """All of a status that has to be known of every version."""
+
+    seen: Any = msgspec.field(default=None, name="observedGeneration")
+
+
+_decode_status = msgspec.json.Decoder(_Status).decode
 
 
 class Book(Protocol):
@@ -240,10 +250,14 @@ def _righter(change: Change | None, found: Evaluation) -> ResolvedBy:
 
 def _is_lagging(version: Version) -> bool:
     """Tell whether the controller says that it has not looked at the newest generation yet."""
-    if "status" not in version.fields:
+    status = version.fields.get("status")
+    if status is None:
         return False
-    status, generation = version.get("status"), version.metadata.get("generation")
-    seen = status.get("observedGeneration") if isinstance(status, dict) else None
+    try:
+        seen = _decode_status(status).seen
+    except msgspec.ValidationError:
+        return False
+    generation = version.metadata.get("generation")
     return isinstance(seen, int) and isinstance(generation, int) and seen < generation
 
 

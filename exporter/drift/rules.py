@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from fnmatch import translate
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _CORE = frozenset({"v1", "core"})
 _REGEX = "re:"
 _WILD = frozenset("*?[")
+# So many pairs of a type and a path are known, with the rules for them.
+_PLACES = 4096
 _ITEM = re.compile(r"\[([^=\[\]]+)=(.*)\]", re.DOTALL)
 
 
@@ -96,7 +99,8 @@ class Rules:
     def __init__(self, rules: Iterable[IgnoreRule], shipped: Iterable[IgnoreRule] = ()) -> None:
         self._own = tuple(_Compiled(rule) for rule in rules)
         self._all = (*self._own, *(_Compiled(rule) for rule in shipped))
-        self._by_type: dict[ResourceType, tuple[_Compiled, ...]] = {}
+        self._at = lru_cache(maxsize=_PLACES)(self._find_at)
+        self._of = lru_cache(maxsize=_PLACES)(self._find_of)
 
     def covers(self, subject: Subject, finding: Finding, *, equals_default: bool, today: date) -> str:
         """Give the reason of the first rule that covers a finding; empty where none does.
@@ -108,7 +112,7 @@ class Rules:
             today: in UTC; a rule that expired before covers nothing
 
         """
-        for rule in self._of(subject.type):
+        for rule in self._at(subject.type, finding.path):
             if rule.covers(subject, finding, equals_default=equals_default, today=today):
                 rule.hits += 1
                 return rule.rule.reason
@@ -129,11 +133,13 @@ class Rules:
         """Give the rules that no longer hold."""
         return tuple(one.rule for one in self._all if one.is_over(today))
 
-    def _of(self, type_: ResourceType) -> tuple[_Compiled, ...]:
-        found = self._by_type.get(type_)
-        if found is None:
-            found = self._by_type[type_] = tuple(rule for rule in self._all if rule.fits(type_))
-        return found
+    def _find_at(self, type_: ResourceType, path: str) -> tuple[_Compiled, ...]:
+        """Give the rules that may cover a finding at a path of any object of a type: mostly there is none."""
+        segments = split(path)
+        return tuple(rule for rule in self._of(type_) if rule.may_be_at(segments))
+
+    def _find_of(self, type_: ResourceType) -> tuple[_Compiled, ...]:
+        return tuple(rule for rule in self._all if rule.fits(type_))
 
 
 class _Compiled:
@@ -164,6 +170,9 @@ class _Compiled:
     def fits(self, type_: ResourceType) -> bool:
         return self._group(type_.group) and self._version(type_.version) and self._kind(type_.kind)
 
+    def may_be_at(self, segments: Sequence[str]) -> bool:
+        return not self._paths or any(_is_below(pattern, segments, 0) for pattern in self._paths)
+
     def is_over(self, today: date) -> bool:
         return self.rule.expires is not None and today > self.rule.expires
 
@@ -191,7 +200,7 @@ class _Compiled:
 
     def _is_at(self, subject: Subject, finding: Finding) -> bool:
         place = _Place(subject, finding)
-        return any(_is_below(pattern, place, 0) for pattern in self._paths)
+        return any(_is_below(pattern, place.segments, 0, place) for pattern in self._paths)
 
 
 class _Place:
@@ -234,23 +243,26 @@ class _Item(Struct, frozen=True):
         return bool(self.test(text))
 
 
-def _is_below(pattern: Sequence[Any], place: _Place, depth: int) -> bool:
-    """Tell whether what is left of a pattern names a field, or something around it, from a depth on."""
+def _is_below(pattern: Sequence[Any], segments: Sequence[str], depth: int, place: _Place | None = None) -> bool:
+    """Tell whether what is left of a pattern names a field, or something around it, from a depth on.
+
+    Without an object to look it up in, any item of a list may be the one that is asked for.
+    """
     if not pattern:
         return True
     first, rest = pattern[0], pattern[1:]
     if first == "**":
-        return any(_is_below(rest, place, further) for further in range(depth, len(place.segments)))
-    if depth == len(place.segments):
+        return any(_is_below(rest, segments, further, place) for further in range(depth, len(segments)))
+    if depth == len(segments):
         return False
-    segment = place.segments[depth]
+    segment = segments[depth]
     if isinstance(first, _Item):
-        here = first.is_at(place, depth + 1)
+        here = place is None or first.is_at(place, depth + 1)
     elif isinstance(first, str):
         here = first in ("*", segment)
     else:
         here = first.fullmatch(segment) is not None
-    return here and _is_below(rest, place, depth + 1)
+    return here and _is_below(rest, segments, depth + 1, place)
 
 
 def _segment(text: str) -> str | _Item | re.Pattern[str]:

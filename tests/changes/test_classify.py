@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from exporter.changes.classify import classify, is_heartbeat, take_apart
+from exporter.changes.move import Move
 from exporter.changes.version import Version
 from exporter.model import ChangeType, FieldChange, Op
 from tests.changes.objects import entry, widget
@@ -47,7 +48,8 @@ from tests.changes.objects import entry, widget
 def test_the_first_rule_that_applies_gives_the_word(old: dict[str, Any], new: dict[str, Any], word: ChangeType) -> None:
     """The word is decided in a fixed order, from deletion over content to nothing at all."""
     was, now = (Version(msgspec.json.encode(obj)) for obj in (old, new))
-    assert classify(was.metadata, now.metadata, take_apart(was, now)) == word
+    move = Move(was, now)
+    assert classify(move, take_apart(move)) == word
 
 
 def field(path: str, old: Any, new: Any, op: Op = "replace") -> FieldChange:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.changes.pointer import compile_patterns
-from exporter.changes.reading import read_version
+from exporter.changes.reading import read_move, read_version
 from exporter.changes.redact import MASK, Redactor, mask
 from tests.changes.objects import World, seen, widget
 from tests.secrets import BY_SHAPE
@@ -33,10 +33,13 @@ KEY = b"k" * 32
 
 
 def read(
-    obj: dict[str, Any], redactor: Redactor, before: Version | None = None, **options: Any
+    obj: dict[str, Any] | bytes, redactor: Redactor, before: Version | None = None, **options: Any
 ) -> tuple[Version, bool]:
-    """Read an object as it would come from a server."""
-    return read_version(redactor, msgspec.json.encode(obj), before=before, **options)
+    """Read an object as it would come from a server, after a version that was found untouched if there is one."""
+    raw = obj if isinstance(obj, bytes) else msgspec.json.encode(obj)
+    if before is not None and (move := read_move(redactor, raw, before, **options)) is not None:
+        return move.new, True
+    return read_version(redactor, raw, **options)
 
 
 @pytest.mark.parametrize("raw", [b"", b"[1]", b'"text"', b"{", b'{"a":1}x', b"nul"])
@@ -46,7 +49,7 @@ def test_what_is_no_object_is_refused(raw: bytes, *, again: bool) -> None:
     redactor = Redactor(KEY)
     before = read({"a": 1}, redactor)[0] if again else None
     with pytest.raises(ValueError, match=r"\w"):
-        read_version(redactor, raw, before=before)
+        read(raw, redactor, before)
 
 
 @pytest.mark.parametrize("text", [rb'"\ud800"', b"NaN", b"1e999", b"-Infinity", b"1" * 400, b'"\xc3\xa9"'])
@@ -55,7 +58,7 @@ def test_what_only_a_lenient_decoder_reads_can_be_read_again(text: bytes) -> Non
     redactor = Redactor(KEY)
     raw = b'{"metadata":{},"spec":{"a":%b}}' % text
     for before in (None, read({"metadata": {}, "spec": {}}, redactor)[0]):
-        version, _ = read_version(redactor, raw, before=before)
+        version, _ = read(raw, redactor, before)
         assert msgspec.json.decode(version.raw)["spec"] == version.get("spec")
 
 
@@ -67,6 +70,16 @@ def test_a_secret_under_a_top_level_name_is_found_in_a_later_version() -> None:
 
     assert (untouched, touched_not) == (True, False)
     assert mask(version.get("token")) == MASK
+
+
+def test_a_value_is_told_by_the_name_beside_it_though_that_did_not_move() -> None:
+    """In an object that is itself a variable, the value becomes a secret while its name stays what it was."""
+    redactor = Redactor(KEY)
+    before, untouched = read({"metadata": {}, "name": "DB_PASSWORD", "value": None}, redactor)
+    version, touched_not = read({"metadata": {}, "name": "DB_PASSWORD", "value": "hush"}, redactor, before)
+
+    assert (untouched, touched_not) == (True, False)
+    assert b"hush" not in version.raw
 
 
 def test_a_field_that_becomes_a_password_is_taken_out_though_it_did_not_move() -> None:

@@ -164,6 +164,18 @@ def test_fields_at_and_below_a_path_are_covered(pattern: str, path: str) -> None
     assert is_covered(found(path), paths=(pattern,))
 
 
+def test_an_item_is_looked_up_in_the_object_that_is_asked_about() -> None:
+    """What a path leads to in one object says nothing of what it leads to in another one of the type."""
+    rules = Rules([IgnoreRule(reason="because", paths=("/spec/containers/[name=istio-proxy]/image",))])
+    turned = subject(spec={"containers": [{"name": "istio-proxy", "image": "b"}]})
+    asked = [
+        rules.covers(of, found("/spec/containers/0/image"), equals_default=False, today=TODAY)
+        for of in (subject(), turned, subject(), turned)
+    ]
+
+    assert asked == ["", "because", "", "because"]
+
+
 def test_a_missing_item_is_known_by_what_was_declared() -> None:
     """The index of an item that is missing is not that of the live list, where another item stands there."""
     missing = found("/spec/containers/0", finding="missing", declared={"name": "gone"}, live=UNSET)
