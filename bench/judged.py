@@ -22,6 +22,7 @@ from bench import objects
 from bench.objects import Json
 from exporter.changes.classify import take_apart
 from exporter.changes.diff import Diff
+from exporter.changes.move import Move
 from exporter.changes.schema import Schema
 from exporter.changes.version import Version
 from exporter.changes.writer import WriterTable
@@ -123,8 +124,9 @@ def measure(case: Case, count: int) -> Round:
 def diffed(*raws: bytes) -> tuple[Version, Version]:
     """Do with a pair of versions what the tracker does before anybody judges the newer one."""
     old, new = map(Version, raws)
-    sections = take_apart(old, new)
-    new.entries.moved(old.entries)
+    move = Move(old, new)
+    move.decode()
+    sections = take_apart(move)
     diff = Diff()
     pairs: tuple[tuple[Any, Any], ...] = (sections.content, sections.metadata, sections.status)
     for was, is_now in pairs:
