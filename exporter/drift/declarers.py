@@ -165,13 +165,12 @@ def find_declarer(look: Look, claims: list[Entry]) -> Declarer:
         tools.pop(_KUBECTL, None)  # by it people write over what other tools declare
         tools = {name: tools[name] for name in tools if _is_marked(look.known.tools.by_name[name], look)} or tools
     found = next((tool for tool in look.known.tools.rows if tool.name in tools), None)
-    maker = _maker(look)
-    if found is not None and not (maker and found.maker):
+    if found is not None:
         managers = tools[found.name] | ({_KUBECTL} if found.name == _KUBECTL else set())
         return Declarer(found.name, frozenset(managers), found.maker, found.annotates)
+    maker = _maker(look)
     if maker:
-        name, managers = (found.name, tools[found.name]) if found is not None else (maker, set())
-        return Declarer(name, frozenset(managers), maker=True)
+        return Declarer(maker, maker=True)
     return _by_apply(look, claims)
 
 

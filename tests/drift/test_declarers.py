@@ -98,6 +98,7 @@ def test_of_two_tools_the_one_that_marked_it_declares_it() -> None:
 
     assert (declarer(*both, annotations=HELM), declarer(*both, annotations=TRACKED)) == ("helm", "argocd")
     assert declarer(*both, person, annotations=HELM | APPLIED) == "helm"
+    assert declarer(both[1], person, annotations=APPLIED) == "helm"
 
 
 @pytest.mark.parametrize(

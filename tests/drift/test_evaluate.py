@@ -15,7 +15,7 @@ from exporter.changes.schema import Schema
 from exporter.changes.version import Version, opaque
 from exporter.drift.evaluate import NO_MEMORY, evaluate, needs_evaluation
 from exporter.drift.known import PREFIX
-from exporter.drift.values import Memory, Subject
+from exporter.drift.values import Declared, Memory, Subject
 from exporter.model import Change, Writer
 from tests.changes.objects import KEY, WIDGET, at, seen, widget
 from tests.drift.objects import CSA, KNOWN, Story, applied, fields, owner, subject, told
@@ -113,6 +113,35 @@ def test_an_item_that_a_person_added_is_one_addition() -> None:
     )
 
     assert told(evaluation.additions) == [("/spec/ports/1", None, UNSET, {"port": 9, "name": "x"}, "kubectl-edit")]
+
+
+def test_what_a_person_put_into_a_list_that_is_sent_whole_is_told_once() -> None:
+    """A client-side apply would take it out: it is drift, and no addition beside that."""
+    schema = Schema(known=True, sets=frozenset({("spec", "zones")}))
+    edit = owner("kubectl-edit", '/spec/zones/="b"')
+
+    evaluation = Story(replace(KNOWN, schema=schema)).see(
+        KUBECTL, edit, annotations=applied(spec={"zones": ["a"]}), spec={"zones": ["a", "b"]}
+    )
+
+    assert told(evaluation.findings) == [("/spec/zones/1", "extra_in_list", UNSET, "b", "kubectl-edit")]
+    assert evaluation.additions == ()
+
+
+def test_what_took_the_place_of_something_missing_has_not_removed_it() -> None:
+    """An item of a set is gone, and another is where it was: of that one's owner nothing can be said."""
+    schema = Schema(known=True, sets=frozenset({("spec", "zones")}))
+    entries = (owner("helm", '/spec/zones/="a"', operation="Apply"), owner("kubectl-edit", '/spec/zones/="c"'))
+    known = replace(
+        KNOWN,
+        schema=schema,
+        declared=Declared(source="directory", confidence="high", object={"spec": {"zones": ["a", "b"]}}),
+    )
+
+    evaluation = Story(known).see(*entries, spec={"zones": ["a", "c"]})
+
+    assert told(evaluation.findings) == [("/spec/zones/1", "missing", "b", UNSET, "")]
+    assert told(evaluation.additions) == [("/spec/zones/1", None, UNSET, "c", "kubectl-edit")]
 
 
 def test_what_a_controller_made_has_no_baseline_but_additions() -> None:

@@ -117,6 +117,11 @@ def test_an_atomic_map_is_owned_with_all_that_is_in_it() -> None:
         assert [leaf.value for leaf in leaves(fields("/spec/box"), LIVE, schema)] == [{"x": 1}]
 
 
+def test_labels_and_annotations_are_never_owned_as_a_whole() -> None:
+    """An entry that has lost all labels still names them, in every type."""
+    assert leaves(fields("/metadata/labels"), LIVE, Schema()) == []
+
+
 def test_a_whole_item_is_one_leaf_where_it_is_asked_for() -> None:
     """An item that is owned as such can be told at once."""
     node = fields(f"{PORT}/port", f"{PORT}/protocol")
