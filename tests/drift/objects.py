@@ -24,12 +24,14 @@ Json = dict[str, Any]
 KNOWN = Known(writers=WriterTable(), schema=Schema(known=True))
 
 
-def subject(*entries: Json, annotations: Json | None = None, meta: Json | None = None, **content: Any) -> Subject:
-    """Make a Widget with these managedFields; what is neither annotations nor metadata is content."""
+def subject(
+    *entries: Json, annotations: Json | None = None, meta: Json | None = None, observed: str = "", **content: Any
+) -> Subject:
+    """Make a Widget with these managedFields; what is neither annotations nor metadata nor a time is content."""
     metadata = {**(meta or {}), "managedFields": list(entries)}
     if annotations is not None:
         metadata["annotations"] = annotations
-    return Subject(WIDGET, KEY, "uid-1", Version(msgspec.json.encode(widget(meta=metadata, **content))))
+    return Subject(WIDGET, KEY, "uid-1", Version(msgspec.json.encode(widget(meta=metadata, **content))), observed)
 
 
 def fields(*paths: str) -> Json:

@@ -128,6 +128,17 @@ def test_an_annotation_that_the_server_brings_up_to_date_for_somebody_else_is_no
     assert told(evaluation.findings) == [("/spec/size", "changed", 1, 5, "kubectl")]
 
 
+def test_two_applies_within_a_second_are_both_the_declarers() -> None:
+    """They have one time between them, and the second one is believed like the first."""
+    story = Story()
+    for size, observed in ((1, "2026-03-01T10:00:00.2Z"), (2, "2026-03-01T10:00:00.7Z")):
+        evaluation = story.see(
+            KUBECTL, annotations=applied(spec={"size": size}), observed=observed, spec={"size": size}
+        )
+
+        assert (evaluation.flags, evaluation.findings) == ((), ())
+
+
 def test_without_managed_fields_the_annotation_is_believed_with_less_confidence() -> None:
     """Where the server keeps no entries nobody can be named, and nobody can be shown to have left it behind."""
     evaluation = Story().see(annotations=applied(spec={"size": 1, "gone": 2}), spec={"size": 3})

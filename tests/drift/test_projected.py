@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from msgspec import UNSET
 
 from exporter.changes.schema import Schema
@@ -81,6 +82,21 @@ def test_what_an_apply_no_longer_holds_is_no_longer_declared() -> None:
     evaluation = story.see(apply("/spec/image", time=LATER), owner("hpa", "/spec/size"), spec={"size": 5, "image": "b"})
 
     assert told(evaluation.findings) == []
+
+
+@pytest.mark.parametrize(
+    ("observed", "expected"),
+    [
+        ("2026-03-01T10:00:00.700000Z", []),
+        ("2026-03-01T10:00:01.000000Z", [("/spec/size", "missing", 1, UNSET, "")]),
+    ],
+)
+def test_what_is_gone_within_the_second_of_an_apply_it_has_pruned(observed: str, expected: Any) -> None:
+    """Two applies in one second have one time: what the second one takes out leaves no other trace."""
+    story = Story()
+    story.see(apply("/spec/size", "/spec/image"), observed="2026-03-01T10:00:00.5Z", spec={"size": 1, "image": "a"})
+
+    assert told(story.see(apply("/spec/image"), observed=observed, spec={"image": "a"}).findings) == expected
 
 
 def test_an_update_of_other_fields_does_not_give_up_what_others_took() -> None:
