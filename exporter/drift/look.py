@@ -124,6 +124,11 @@ class Look:
         owners = self._owners(path)
         return bool(owners) and not any(one in self.claims for one in owners)
 
+    def is_as_written(self, path: str) -> bool:
+        """Tell whether the declarer owns a field, and nobody beside it."""
+        owners = self._owners(path)
+        return bool(owners) and all(one in self.claims for one in owners)
+
     def writer(self, path: str) -> tuple[Writer | UnsetType, Timestamp | UnsetType]:
         """Tell who owns a field, and when they last wrote."""
         entry = self.owner(path)

@@ -139,6 +139,30 @@ def test_two_applies_within_a_second_are_both_the_declarers() -> None:
         assert (evaluation.flags, evaluation.findings) == ((), ())
 
 
+def test_what_a_webhook_changed_on_admission_is_no_difference() -> None:
+    """The declarer still owns it, so no request has changed it since, and to apply again would give the same."""
+    alone = owner("kubectl-client-side-apply", CSA, "/spec/size", "/spec/list")
+    live = {"size": 30, "list": ["a", "sidecar"]}
+    marks = applied(spec={"size": 3, "list": ["a"]})
+
+    with_another = Story().see(alone, owner("kubectl-edit", "/spec/size"), annotations=marks, spec=live)
+
+    assert told(Story().see(alone, annotations=marks, spec=live).findings) == []
+    assert told(with_another.findings) == [("/spec/size", "changed", 3, 30, "kubectl-edit")]
+
+
+def test_an_annotation_whose_owner_is_forgotten_is_known_again_by_its_text() -> None:
+    """Where more than ten managers write, the server puts the oldest together under a name that is nobody's."""
+    story = Story()
+    ancient = owner("ancient-changes", CSA, "/spec/size")
+    story.see(KUBECTL, annotations=applied(spec={"size": 1}), spec={"size": 1})
+
+    evaluation = story.see(ancient, annotations=applied(spec={"size": 1}), spec={"size": 2})
+
+    assert (evaluation.declarer, evaluation.flags) == ("kubectl", ())
+    assert told(evaluation.findings) == [("/spec/size", "changed", 1, 2, "ancient-changes")]
+
+
 def test_without_managed_fields_the_annotation_is_believed_with_less_confidence() -> None:
     """Where the server keeps no entries nobody can be named, and nobody can be shown to have left it behind."""
     evaluation = Story().see(annotations=applied(spec={"size": 1, "gone": 2}), spec={"size": 3})
