@@ -22,6 +22,7 @@ from exporter.drift.values import Declared, Memory
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from exporter.drift.compare import Difference
     from exporter.drift.look import Look
     from exporter.records import Confidence
 
@@ -49,7 +50,7 @@ _CLEAR = "json"
 def read(look: Look) -> Found | None:
     """Hold the object against its annotation; None where it has none that can be believed."""
     found = _annotation(look)
-    if found is not None and _is_believed(look, *found):
+    if found is not None and (_is_believed(look, *found) or _is_as_it_was(look, found[1])):
         return _current(look, *found)
     # Somebody else has written it, or taken it away, under a declarer that keeps one.
     return _previous(look) if _was_moved(look) else None
@@ -96,6 +97,11 @@ def _was_moved(look: Look) -> bool:
     return look.applies_client_side and look.memory.source == "last_applied" and bool(look.memory.kept)
 
 
+def _is_as_it_was(look: Look, text: str) -> bool:
+    """Tell whether the annotation is what was believed: of more than ten who update, the server forgets the first."""
+    return _was_moved(look) and look.memory.applied == look.digest(text)
+
+
 def _current(look: Look, name: str, text: str) -> Found:
     obj, applied, before = _decoded(look, name, text), look.digest(text), look.memory
     if obj is None:
@@ -104,7 +110,21 @@ def _current(look: Look, name: str, text: str) -> Found:
         is_known = before.source == "last_applied" and before.applied == applied
         kept, problem = before.kept if is_known else pack(msgspec.json.encode(obj)), _other_version(look, obj)
     memory = Memory(look.declarer.name, "last_applied", look.wrote, applied, kept)
-    return compared(look, _declared(look, obj, problem), memory)
+    found = compared(look, _declared(look, obj, problem), memory)
+    differences = tuple(one for one in found.differences if not _was_admitted(look, one))
+    return msgspec.structs.replace(found, differences=differences)
+
+
+def _was_admitted(look: Look, one: Difference) -> bool:
+    """Tell whether the server made a difference when it admitted the declarer's write, as a webhook has it.
+
+    What that changes, the declarer alone owns still (KEP-555); what it adds to a list, nobody owns. To apply again
+    would change nothing.
+    """
+    if not look.subject.version.entries.raws or not one.owned:
+        return False
+    owner = look.owner(one.owned)
+    return one.kind == "extra_in_list" if owner is None else owner in look.claims
 
 
 def _decoded(look: Look, name: str, text: str) -> dict[str, Any] | None:
