@@ -89,6 +89,10 @@ def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
         yield "baseline", f"{verdict.baseline}{confidence}"
     if verdict.flags:
         yield "flags", ", ".join(verdict.flags)
+    for problem in verdict.problems:
+        yield "problem", visible(problem)
+    if verdict.left_out:
+        yield "left out", f"{verdict.left_out} more"
 
 
 def _explain(finding: Finding) -> Iterator[list[Piece]]:

@@ -91,6 +91,8 @@ class Verdict(Struct, frozen=True, omit_defaults=True, kw_only=True):
         ignored: what would be wrong but for a rule
         additions: fields that a person owns and nobody declared
         flags: further facts that hold beside the state
+        problems: what is wrong with what people wrote on the object for us; a sentence each
+        left_out: so many more findings and additions than are told here
 
     """
 
@@ -111,6 +113,8 @@ class Verdict(Struct, frozen=True, omit_defaults=True, kw_only=True):
     ignored: tuple[Finding, ...] = ()
     additions: tuple[Finding, ...] = ()
     flags: tuple[DriftFlag, ...] = ()
+    problems: tuple[str, ...] = ()
+    left_out: int = 0
 
 
 class Transition(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -184,11 +184,6 @@ def _named(name: str, look: Look, claims: list[Entry]) -> Declarer:
     return Declarer(name, own, annotates=tool.annotates)
 
 
-def tool_of(manager: str) -> Tool | None:
-    """Tell which of the shipped tools a field manager writes for, None for any other."""
-    return SHIPPED.of(manager)
-
-
 @lru_cache(maxsize=4096)
 def is_mark(key: str) -> bool:
     """Tell whether a label or annotation is one that a tool sets for itself."""

@@ -112,6 +112,8 @@ class Held(Struct, frozen=True, array_like=True, omit_defaults=True):
             ignored=found.ignored,
             additions=found.additions,
             flags=self.flags,
+            problems=found.problems,
+            left_out=found.left_out,
         )
 
     def keep(self, due: int | None) -> State:

@@ -12,7 +12,6 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from exporter.drift.declarers import tool_of
 from exporter.drift.episodes import gone, look
 from exporter.drift.evaluate import NO_MEMORY, evaluate, needs_evaluation
 from exporter.drift.held import Held, held
@@ -155,10 +154,20 @@ class DriftKeeper:
                 found = replace(found, findings=kept, ignored=found.ignored + told)
         return found, memory
 
+    def _righter(self, change: Change | None, found: Evaluation) -> ResolvedBy:
+        """Say who wrote a version, with a word for whoever declares the object."""
+        if change is None or not change.writer.name:
+            return "unknown"
+        name = change.writer.name
+        tool = self._surroundings.tools.of(name)
+        if found.declarer in (name, tool.name if tool is not None else ""):
+            return "declarer"
+        return "unknown" if change.writer.class_ is UNSET else change.writer.class_
+
     def _turn(
         self, key: ObjectKey, before: Held, now: Held, found: Evaluation, at: int, book: Book, change: Change | None
     ) -> None:
-        turn = look(now, found, at, self._settings, _righter(change, found))
+        turn = look(now, found, at, self._settings, self._righter(change, found))
         self._tell(key, before, turn, at, book, change)
         after = turn.held
         dues = [due for due in (turn.due, after.fights.due()) if due is not None]
@@ -235,17 +244,6 @@ def _missing(declared: Declared) -> Evaluation:
 def _class(finding: Finding) -> str:
     writer = finding.writer
     return "unknown" if writer is UNSET or writer.class_ is UNSET else writer.class_
-
-
-def _righter(change: Change | None, found: Evaluation) -> ResolvedBy:
-    """Say who wrote a version, with a word for whoever declares the object."""
-    if change is None or not change.writer.name:
-        return "unknown"
-    name = change.writer.name
-    tool = tool_of(name)
-    if found.declarer in (name, tool.name if tool is not None else ""):
-        return "declarer"
-    return "unknown" if change.writer.class_ is UNSET else change.writer.class_
 
 
 def _is_lagging(version: Version) -> bool:

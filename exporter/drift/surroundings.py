@@ -91,7 +91,7 @@ class Surroundings:
         self.rules = Rules(settings.ignore, PACK if settings.default_rules else ())
         self._writers = writers
         self._redact = redact
-        self._tools = Tools(settings.declarers)
+        self.tools = Tools(settings.declarers)
         self._schema = schema
         self._applied = {LAST_APPLIED: "json"} | {one.annotation: one.decoder for one in settings.last_applied}
         self._declarations: Declarations | None = None
@@ -108,7 +108,7 @@ class Surroundings:
             declared=self.declared(subject.type, key),
             orphan=orphan,
             verdict=self._verdict(subject),
-            tools=self._tools,
+            tools=self.tools,
             redact=partial(self._redact, subject.type),
             covers=self._covers(_date(subject.observed[:10])),
             applied=self._applied,

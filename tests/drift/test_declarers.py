@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.changes.writer import WriterTable
-from exporter.drift.declarers import TOOLS, Tools, is_mark, tool_of
+from exporter.drift.declarers import SHIPPED, TOOLS, Tools, is_mark
 from exporter.drift.evaluate import NO_MEMORY
 from exporter.drift.known import LAST_APPLIED, Known
 from exporter.drift.look import Look
@@ -149,7 +149,7 @@ def test_every_tool_is_known_by_its_managers_and_marks() -> None:
     """The shipped table answers for each of its rows."""
     names = [tool.name for tool in TOOLS]
 
-    assert [tool_of(tool.managers[0].replace("*", "x")) for tool in TOOLS] == list(TOOLS)
+    assert [SHIPPED.of(tool.managers[0].replace("*", "x")) for tool in TOOLS] == list(TOOLS)
     assert len(set(names)) == len(names)
     assert is_mark("meta.helm.sh/release-name")
     assert not is_mark("team")

@@ -169,3 +169,40 @@ def test_without_managed_fields_the_annotation_is_believed_with_less_confidence(
 
     assert (evaluation.baseline, evaluation.confidence) == ("last_applied", "medium")
     assert told(evaluation.findings) == [("/spec/size", "changed", 1, 3, ""), ("/spec/gone", "missing", 2, UNSET, "")]
+
+
+def test_what_differs_and_was_written_by_another_is_drift() -> None:
+    """The declarer owns a field no longer, or with another manager: its value is not what was applied."""
+    edit = owner("kubectl-edit", "/spec/size")
+
+    for kubectl in (owner("kubectl-client-side-apply", CSA), KUBECTL):
+        evaluation = Story().see(kubectl, edit, annotations=applied(spec={"size": 1}), spec={"size": 2})
+
+        assert told(evaluation.findings) == [("/spec/size", "changed", 1, 2, "kubectl-edit")]
+
+
+def test_what_differs_where_nobody_is_known_to_own_anything_is_drift() -> None:
+    """Without managedFields there is no telling who changed it, so it is told."""
+    evaluation = Story().see(annotations=applied(spec={"size": 1}), spec={"size": 2})
+
+    assert told(evaluation.findings) == [("/spec/size", "changed", 1, 2, "")]
+
+
+def test_what_was_changed_on_admission_is_no_drift() -> None:
+    """What the declarer alone owns was written by its own request: the difference was made by a webhook."""
+    evaluation = Story().see(KUBECTL, annotations=applied(spec={"size": 1}), spec={"size": 30, "note": "admitted"})
+
+    assert (evaluation.findings, evaluation.additions) == ((), ())
+
+
+def test_an_annotation_whose_owner_is_forgotten_was_not_moved() -> None:
+    """Of too many who update the server forgets the first; the annotation that it wrote is the same."""
+    story = Story()
+    story.see(KUBECTL, annotations=applied(spec={"size": 1}), spec={"size": 1})
+    crowd = owner("ancient-changes", CSA, "/spec/size")
+
+    same = story.see(crowd, annotations=applied(spec={"size": 1}), spec={"size": 1})
+    moved = story.see(crowd, annotations=applied(spec={"size": 2}), spec={"size": 2})
+
+    assert (same.declarer, same.baseline, same.findings, same.flags) == ("kubectl", "last_applied", (), ())
+    assert moved.flags == ("baseline_moved",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +15,7 @@ from tests.drift.truth.expected import DECIDED, Expected, expected, expected_at_
 
 
 if TYPE_CHECKING:
-    from exporter.records import Verdict
+    from exporter.records import Transition, Verdict
     from tests.drift.truth.playing import Case
     from tests.drift.truth.recorded import Event
 
@@ -25,6 +26,13 @@ CASES = [pytest.param(case, id=case.namespace) for case in DECIDED]
 def events(case: Case) -> list[Event]:
     """Give what was seen."""
     return RECORDED[case.declarer][case.row].events
+
+
+@cache
+def replayed(case: Case) -> tuple[Verdict | None, list[Transition]]:
+    """Give the verdict on a case when all is over, and what was told by then."""
+    replay = Replay()
+    return replay.play(events(case)), replay.transitions
 
 
 def words(verdict: Verdict | None) -> Expected:
@@ -40,7 +48,7 @@ def kept(verdict: Expected) -> Expected:
 @pytest.mark.parametrize("case", CASES)
 def test_the_state_once_nothing_happens_is_the_truth(case: Case) -> None:
     """State, cause and source of since follow from what was seen, after the time to settle."""
-    assert kept(expected(case)) == kept(words(Replay().play(events(case))))
+    assert kept(expected(case)) == kept(words(replayed(case)[0]))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -58,7 +66,7 @@ def test_the_state_at_first_sight_is_what_can_be_known(case: Case) -> None:
 )
 def test_since_is_when_it_was_written_or_else_when_it_was_seen(case: Case) -> None:
     """Since is the time in the entry of a writer of what is found, or the moment in which a version was seen."""
-    verdict = Replay().play(events(case))
+    verdict, _ = replayed(case)
     assert verdict is not None
     if expected(case).since == "managed_fields":
         # Who is too old for an entry of their own had one when it began.
@@ -73,7 +81,6 @@ def test_since_is_when_it_was_written_or_else_when_it_was_seen(case: Case) -> No
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_told_is_the_opening_of_what_lasts(case: Case) -> None:
     """One opening is told of what lasts, after the time to settle, and nothing of what was put right before."""
-    replay = Replay()
-    replay.play(events(case))
+    _, told = replayed(case)
     lasts = expected(case).state in ("drifted", "flapping")
-    assert ["drift.opened"] * lasts == [one.event for one in replay.transitions if one.event.startswith("drift.")]
+    assert ["drift.opened"] * lasts == [one.event for one in told if one.event.startswith("drift.")]
