@@ -153,4 +153,4 @@ def test_every_tool_is_known_by_its_managers_and_marks() -> None:
     assert len(set(names)) == len(names)
     assert is_mark("meta.helm.sh/release-name")
     assert not is_mark("team")
-    assert tool_of("nobody") is None
+    assert SHIPPED.of("nobody") is None
