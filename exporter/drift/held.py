@@ -93,7 +93,6 @@ class Held(Struct, frozen=True, array_like=True, omit_defaults=True):
     def verdict(self, key: ObjectKey) -> Verdict:
         """Say it."""
         found, episode = self.evaluation, self.episode
-        lasts = episode is not None and self.state != "in_sync"
         return Verdict(
             group=key.group,
             kind=self.kind,
@@ -101,9 +100,9 @@ class Held(Struct, frozen=True, array_like=True, omit_defaults=True):
             name=key.name,
             uid=self.uid,
             state=self.state,
-            since=episode.since if episode and lasts else UNSET,
-            since_source=episode.source if episode and lasts else UNSET,
-            cause=episode.cause if episode and lasts else UNSET,
+            since=episode.since if episode else UNSET,
+            since_source=episode.source if episode else UNSET,
+            cause=episode.cause if episode else UNSET,
             baseline=found.baseline or UNSET,
             confidence=found.confidence or UNSET,
             declarer=found.declarer,

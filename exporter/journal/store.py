@@ -174,7 +174,7 @@ class Journal:
     # -- the one write ----------------------------------------------------------------------------------------
 
     def commit(self, batch: Batch) -> None:
-        """Write a batch in one transaction and wake those who wait for changes.
+        """Write a batch in one transaction and wake those who wait for changes or records.
 
         Raises:
             sqlite3.Error: nothing of it was written; the caller may try the same batch again
@@ -182,7 +182,7 @@ class Journal:
         """
         with self._transaction():
             write(self._connection, self._types, batch)
-        if batch.changes:
+        if batch.changes or batch.records:
             self._wake()
 
     @contextmanager

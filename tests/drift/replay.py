@@ -62,15 +62,21 @@ def _nobody(_places: object) -> None:
 
 
 class Replay:
-    """One object's life, and what is kept and told of it."""
+    """One object's life, and what is kept and told of it.
 
-    def __init__(self) -> None:
+    Args:
+        settings: times
+
+    """
+
+    def __init__(self, settings: DriftSettings = SETTINGS) -> None:
+        self._settings = settings
         self.told: list[Record] = []
         self._state: State | None = None
         self._key = ObjectKey("", "", "", "")
         self._stored: dict[ObjectKey, Stored] = {}
         self._buried: dict[ObjectKey, Tombstone] = {}
-        self._keeper = DriftKeeper(SETTINGS, SURROUNDINGS, lambda: ("cluster-1", 0), _nobody)
+        self._keeper = DriftKeeper(settings, SURROUNDINGS, lambda: ("cluster-1", 0), _nobody)
         self._tracker = Tracker(
             cluster_uid="cluster-1",
             redactor=Redactor(b"key"),
@@ -88,7 +94,7 @@ class Replay:
             at = int(event.observed * _SECOND)
             self._wait(at)
             self._see(event, at, mode)
-        self._wait(at + 2 * SETTINGS.settle_ns)
+        self._wait(at + 2 * (self._settings.settle_ns + self._settings.clear_ns))
         return held(self._state).verdict(self._key) if self._state is not None else None
 
     @property

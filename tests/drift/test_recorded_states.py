@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
+from exporter.drift.settings import DriftSettings
 from exporter.timestamps import from_nanoseconds, normalise
 from tests.drift.replay import Replay
 from tests.drift.truth import recorded
@@ -84,3 +86,23 @@ def test_what_is_told_is_the_opening_of_what_lasts(case: Case) -> None:
     _, told = replayed(case)
     lasts = expected(case).state in ("drifted", "flapping")
     assert ["drift.opened"] * lasts == [one.event for one in told if one.event.startswith("drift.")]
+
+
+@pytest.mark.parametrize(
+    ("row", "resolved_by"),
+    [
+        ("declarer-reverts-edit", "declarer"),
+        ("human-reverts-own-edit", "human"),
+        ("rolled-out-to-the-edit", "declarer"),
+        ("human-deletes-object", ""),
+    ],
+)
+@pytest.mark.parametrize("declarer", ["kubectl", "helm", "argocd", "flux-kustomize", "terraform"])
+def test_an_end_tells_since_when_and_by_whom_it_was(declarer: str, row: str, resolved_by: str) -> None:
+    """Who closes what was opened is named, beside the cause and since of what ends; what never opened never ends."""
+    replay = Replay(DriftSettings(settle_ns=0, clear_ns=10**8))
+    replay.play(RECORDED[declarer][row].events)
+    told = [(one.event, one.verdict.cause, one.resolved_by) for one in replay.transitions]
+    opened = [("drift.opened", "human", UNSET), ("drift.closed", "human", resolved_by)]
+    assert (opened if resolved_by else []) == told
+    assert len({one.verdict.since for one in replay.transitions}) <= 1

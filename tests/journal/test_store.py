@@ -16,6 +16,7 @@ from exporter.journal.read import FILE_NAME, open_reader
 from exporter.journal.retention import checkpoint
 from exporter.journal.store import Journal
 from exporter.model import UNRESOLVED, Change, Checkpoint, ObjectKey, Scope, Stored, Tombstone
+from exporter.records import Transition, Verdict
 from tests.changes.objects import KEY, SCOPE, WIDGET, at
 
 
@@ -260,4 +261,19 @@ def test_a_journal_of_the_first_schema_is_brought_forward(tmp_path: Path) -> Non
     journal.define("example.com", "widgets", "u", "h")
     journal.advance("otlp", 2, buried=[(2, "refused")])
     assert journal.definitions() == {("example.com", "widgets"): ("u", "h")}
+    journal.close()
+
+
+async def test_a_record_that_follows_from_no_change_wakes_who_waits(tmp_path: Path) -> None:
+    """What time alone brings about is delivered then, not with the next change."""
+    journal = opened(tmp_path)
+    verdict = Verdict(kind="Widget", name="web", state="drifted")
+    record = Transition(id="1" * 32, event="drift.opened", observed=at("10:00:00"), verdict=verdict)
+    waiting = asyncio.create_task(journal.wait(journal.head()))
+    await asyncio.sleep(0)
+
+    journal.commit(Batch(records=[record]))
+
+    await asyncio.wait_for(waiting, 5)
+    assert [(1, record)] == journal.after(0, 10)
     journal.close()
