@@ -340,8 +340,8 @@ UNLIKE: dict[Case, str] = {
 
 
 def said(verdict: Object | None) -> Expected:
-    """Put a line of `drift -o json` in the words of the table; None where there is no such line."""
-    if verdict is None:
+    """Put a line of `drift -o json` in the words of the table; None, or nothing in it, where there is none."""
+    if not verdict:
         return GONE
     return Expected(
         verdict["state"],

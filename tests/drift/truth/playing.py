@@ -48,17 +48,18 @@ def install(cluster: Cluster) -> None:
     name = f"crd/{pump.CRD['metadata']['name']}"
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", name)
     eventually(lambda: cluster.kubectl("get", "--raw", PUMPS, check=False).startswith("{"))
-    if admits(cluster):
-        cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(pump.ADMISSION))
-        trial = f"a{pump.ADMITTED}trial"
-        cluster.kubectl("create", "namespace", trial)
-        dry_run = ("create", "-n", trial, "--dry-run=server", "-o", "jsonpath={.spec.note}", "-f", "-")
-        eventually(lambda: cluster.kubectl(*dry_run, stdin=json.dumps(pump.declared()), check=False) == "admitted")
 
 
-def admits(cluster: Cluster) -> bool:
-    """Tell whether the API server can change by itself what it admits, without a webhook."""
-    return "mutatingadmissionpolicies" in cluster.kubectl("api-resources", "-o", "name")
+def install_admission(cluster: Cluster) -> bool:
+    """Have the API server change what it admits, where the rows say so; gives whether it can, without a webhook."""
+    if "mutatingadmissionpolicies" not in cluster.kubectl("api-resources", "-o", "name"):
+        return False
+    cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(pump.ADMISSION))
+    trial = f"a{pump.ADMITTED}trial"
+    cluster.kubectl("create", "namespace", trial)
+    dry_run = ("create", "-n", trial, "--dry-run=server", "-o", "jsonpath={.spec.note}", "-f", "-")
+    eventually(lambda: cluster.kubectl(*dry_run, stdin=json.dumps(pump.declared()), check=False) == "admitted")
+    return True
 
 
 async def play(

@@ -93,6 +93,7 @@ def main(names: list[str]) -> None:
     cases = [case for case in CASES if case.declarer in (names or DECLARERS)]
     with tempfile.TemporaryDirectory() as directory, Cluster(Path(directory) / "cluster") as cluster:
         playing.install(cluster)
+        assert playing.install_admission(cluster), "this Kubernetes is too old to be recorded"
         asyncio.run(_record(cluster, Path(directory), cases))
 
 
