@@ -41,7 +41,7 @@ async def test_an_api_server_killed_under_writes_costs_no_net_change(
     with Trial(cluster, tmp_path, objects=10) as trial:
         for number in range(_ROUNDS):
             await _killed_while_watched(cluster, trial, seed=number)
-        await trial.settle("API server killed", "watching", record, history=False)
+        await trial.settle("API server killed", "watching", record, history=False, times=_ROUNDS)
 
 
 @pytest.mark.skipif(not FULL, reason="FAULTS=full: the API server killed in the other phases")
@@ -56,13 +56,13 @@ async def test_an_api_server_killed_at_any_other_time_costs_no_net_change(
             await _killed_idle(cluster, trial)
             async with trial.writing(seed=number):
                 await asyncio.sleep(_SECONDS)  # something is to be written
-        await trial.settle("API server killed", "idle", rows)
+        await trial.settle("API server killed", "idle", rows, times=_ROUNDS)
         for number in range(_ROUNDS):
             await _killed_while_listed(cluster, trial, seed=20 + number)
-        await trial.settle("API server killed", "listing", rows, history=False)
+        await trial.settle("API server killed", "listing", rows, history=False, times=2 * _ROUNDS)
         for number in range(_ROUNDS):
             await _killed_while_flushed(cluster, trial, seed=30 + number)
-        await trial.settle("API server killed", "flushing", rows, history=False)
+        await trial.settle("API server killed", "flushing", rows, history=False, times=_ROUNDS)
 
 
 async def _killed_idle(cluster: Cluster, trial: Trial) -> None:

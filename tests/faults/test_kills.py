@@ -76,9 +76,13 @@ async def test_nothing_is_lost_or_invented_over_its_ends(
                 await asyncio.to_thread(end.come, life)
             await asyncio.to_thread(begin, life)
         one_sort = len(set(plan)) == 1
-        row = await trial.settle(plan[0].fault, plan[0].phase if one_sort else "all phases", record)
+
+        def drawn(row: Row) -> None:
+            record(row._replace(times=len(plan), seed=seed))
+
+        row = await trial.settle(plan[0].fault, plan[0].phase if one_sort else "all phases", drawn)
         got = await asyncio.to_thread(judge, collector, trial.load)
-        record(got._replace(fault=f"{row.fault}, as delivered", phase=row.phase))
+        drawn(got._replace(fault=f"{row.fault}, as delivered", phase=row.phase))
         assert repetitions(collector) <= 1 + sum(end.doubt for end in plan)
 
 
@@ -138,7 +142,7 @@ async def test_a_first_list_that_is_killed_is_begun_again(
         truth = {key: versions[len(versions) - due[key] :] for key, versions in trial.load.truth.items()}
         compared = compare(truth, told)
         assert compared.wrong == [], compared.wrong
-        record(Row("SIGKILL", "first list", True, compared.versions, 0, 0, 0, 0, 0, 0.0))
+        record(Row("SIGKILL", "first list", True, compared.versions, 0, 0, 0, 0, 0, 0.0, LISTS_KILLED, seed))
 
 
 @long
@@ -161,7 +165,8 @@ async def test_a_list_over_a_gap_that_is_killed_is_begun_again(
         await asyncio.to_thread(eventually, lambda: held(trial.exporter) == server)
         compared = compare(trial.load.truth, await asyncio.to_thread(trial.exporter.changes), complete=False)
         lost = len(compared.lost)
-        row = Row("SIGKILL", f"listing over a gap ({again})", False, compared.versions, lost, 0, 0, 0, 0, 0.0)
+        phase = f"listing over a gap{' that closes again' if again else ''}"
+        row = Row("SIGKILL", phase, False, compared.versions, lost, 0, 0, 0, 0, 0.0, LISTS_KILLED)
         record(row)
         print(row)  # noqa: T201 - the figures of a trial
         assert [compared.invented, compared.duplicates, compared.disordered] == [[], [], []]

@@ -114,8 +114,8 @@ def judge(exporter: Exporter, seen: Seen, seconds: float, record: Callable[[Row]
     }
     compared = compare(truth, told)
     row = Row(
-        "operator: cert-manager", "watching", True, seen.count, len(compared.lost), len(compared.invented),
-        len(compared.duplicates), len(compared.disordered), 0, round(seconds, 2),
+        "SIGKILL, beside cert-manager", "watching", True, seen.count, len(compared.lost), len(compared.invented),
+        len(compared.duplicates), len(compared.disordered), 0, round(seconds, 2), SIZE.kills,
     )  # fmt: skip
     record(row)
     print(row, dict(Counter((change["kind"], change["change"]) for change in told)))  # noqa: T201 - figures

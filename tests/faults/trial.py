@@ -122,7 +122,14 @@ class Trial:
             await writers
 
     async def settle(
-        self, fault: str, phase: str, record: Callable[[Row], None], *, history: bool = True, within: float = 60.0
+        self,
+        fault: str,
+        phase: str,
+        record: Callable[[Row], None],
+        *,
+        history: bool = True,
+        within: float = 60.0,
+        times: int = 1,
     ) -> Row:
         """Wait until the exporter has caught up, and judge all that it told since the beginning of the trial.
 
@@ -133,6 +140,7 @@ class Trial:
             history: whether the server still had every version: then each must be told, once, in order and without a
                 gap; otherwise what is held must be what the server has, and the gap must be counted
             within: seconds for it
+            times: how often the fault came
 
         """
         began = time.monotonic()
@@ -145,7 +153,7 @@ class Trial:
         coalesced = int(metrics[_COALESCED, frozenset()])
         row = Row(
             fault, phase, history, compared.versions, len(compared.lost), len(compared.invented),
-            len(compared.duplicates), len(compared.disordered), coalesced, round(seconds, 2),
+            len(compared.duplicates), len(compared.disordered), coalesced, round(seconds, 2), times,
         )  # fmt: skip
         record(row)
         print(row)  # noqa: T201 - the figures of a trial
