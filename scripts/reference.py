@@ -1,8 +1,8 @@
-"""Writes the tables of the reference that the program itself can tell: its commands, their flags, its metrics.
+"""Writes the tables that the program itself can tell: its commands, their flags, its metrics, what proves it.
 
-In a page, `<!-- generated: commands -->`, `<!-- generated: flags NAME -->` or `<!-- generated: metrics GLOB… -->`
-begins such a table and `<!-- end -->` ends it; what is between is replaced (`make docs`), or compared (`--check`). What
-has no table anywhere is an error, so that nothing new stays unsaid. Must never touch the prose around the tables.
+In a page, `<!-- generated: commands -->`, `… flags NAME -->`, `… metrics GLOB… -->` or `… mechanisms -->` begins such a
+table and `<!-- end -->` ends it; what is between is replaced (`make docs`), or compared (`--check`). What has no table
+anywhere is an error, so that nothing new stays unsaid. Must never touch the prose around the tables.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from exporter.metrics.changes import ChangeMetrics
 from exporter.metrics.health import Health
 from exporter.model import Change, Writer
 from exporter.timestamps import now
+from scripts.mutations import MUTATIONS
 
 
 if TYPE_CHECKING:
@@ -77,6 +78,12 @@ def metric_rows() -> dict[str, Row]:
     return rows
 
 
+def mechanism_rows() -> Iterator[Row]:
+    """Each mechanism that `scripts/mutations.py` takes away, and the tests that fail without it."""
+    for mutation in MUTATIONS:
+        yield mutation.mechanism, ", ".join(f"`{test.removeprefix('tests/')}`" for test in mutation.tests)
+
+
 def table(about: str) -> str:
     """Make the table that a marker asks for.
 
@@ -93,6 +100,8 @@ def table(about: str) -> str:
         rows = metric_rows()
         chosen = [row for name, row in rows.items() if any(fnmatchcase(name, glob) for glob in names)]
         return _table(("Metric", "Type", "Labels", "Meaning"), chosen)
+    if what == "mechanisms":
+        return _table(("Mechanism", "Red without it, in `tests/`"), mechanism_rows())
     msg = f"there is no table {about!r}"
     raise ValueError(msg)
 
