@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.servers.launch import Cluster
 
-_SECONDS = 300.0  # for the operator to finish, a hundred times what it needs
+_SECONDS = 600.0  # for the operator to finish, many times what it needs
 
 CERTIFICATES = "/apis/cert-manager.io/v1/namespaces/default/certificates"
 ISSUERS = "/apis/cert-manager.io/v1/clusterissuers"
@@ -106,14 +106,14 @@ class Seen:
         """How often each certificate was issued; 0 while it is not ready with what it says now."""
         return {
             key.name: body["status"]["revision"] if _is_ready(body) else 0
-            for key, body in self.objects.items()
+            for key, body in list(self.objects.items())  # whoever asks is not in the thread of the watches
             if key.kind == "Certificate"
         }
 
     @property
     def count(self) -> int:
         """How many versions there were so far."""
-        return sum(map(len, self.versions.values()))
+        return sum(map(len, list(self.versions.values())))
 
     def deletions(self) -> list[tuple[str, str]]:
         """Give the uid and the last number of everything that was deleted."""
@@ -156,7 +156,7 @@ class Team:
         uids = {versions[-1].uid for key, versions in self._seen.versions.items() if key.name in gone}
 
         def collected() -> bool:
-            owners = [one["uid"] for body in self._seen.objects.values() for one in _owners(body)]
+            owners = [one["uid"] for body in list(self._seen.objects.values()) for one in _owners(body)]
             return uids.isdisjoint(owners)
 
         await asyncio.to_thread(eventually, collected, _SECONDS)

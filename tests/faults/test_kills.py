@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(1800)
 
-# A server remembers 75 s at least. Whoever is killed again and again before it has seen anything rests sooner than that.
+# A server remembers 75 s at least; who is killed again and again before it has seen anything rests sooner than that.
 AWAY_SECONDS = 25.0
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
 # Each end by itself, 216 kills and 60 times SIGTERM in all; or some of those that take no long time once.
