@@ -70,7 +70,7 @@ async def test_nothing_is_lost_or_invented_over_its_ends(
     with Trial(cluster, tmp_path, env=env, proxied=True) as trial:
         draw = random.Random(seed)  # noqa: S311 - moments
         life = Life(trial.exporter, trial, collector, draw)
-        async with trial.writing(per_second=150, seed=seed):
+        async with trial.writing(per_second=40, seed=seed):
             for _ in range(2):  # the baseline, which is not told, may not be there before
                 await asyncio.to_thread(at_a_commit, trial.exporter)
             trial.exporter.kill()
