@@ -57,7 +57,7 @@ REASONS = 2  # to issue again: a new name, a lost secret
 
 
 class Seen:
-    """What an uninterrupted watch of every kind of cert-manager saw.
+    """What a watch of every kind of cert-manager saw.
 
     Attributes:
         versions: of each object, in their order
@@ -87,12 +87,13 @@ class Seen:
         return str(listed["metadata"]["resourceVersion"])
 
     async def _watch(self, path: str, begin: str) -> None:
-        async with self._session.get(f"/apis/{path}?watch=true&resourceVersion={begin}") as stream:
-            async for line in stream.content:
-                self._see(json.loads(line))
-        raise AssertionError(f"the watch of {path} ended, and nobody asked it to")
+        """Watch for ever: who reads too slowly for the server is cut off, and goes on where that was, or fails."""
+        while True:
+            async with self._session.get(f"/apis/{path}?watch=true&resourceVersion={begin}") as stream:
+                async for line in stream.content:
+                    begin = self._see(json.loads(line))
 
-    def _see(self, event: dict[str, Any]) -> None:
+    def _see(self, event: dict[str, Any]) -> str:
         body, what = event["object"], _EVENTS[event["type"]]
         meta = body["metadata"]
         key = Key(body["kind"], meta.get("namespace", ""), meta["name"])
@@ -101,6 +102,7 @@ class Seen:
             del self.objects[key]
         else:
             self.objects[key] = body
+        return str(meta["resourceVersion"])
 
     def revisions(self) -> dict[str, int]:
         """How often each certificate was issued; 0 while it is not ready with what it says now."""

@@ -1,6 +1,6 @@
 """A real operator under the exporter's eyes: cert-manager issues and re-issues while the exporter is killed.
 
-The truth is a watch of the same objects in this test: plain HTTP and JSON, never interrupted, nothing shared with the
+The truth is a watch of the same objects in this test: plain HTTP and JSON without a gap, nothing shared with the
 exporter. FAULTS=full is 200 certificates and 20 kills.
 """
 

@@ -121,6 +121,14 @@ class Trial:
             stop.set()
             await writers
 
+    async def written(self, versions: int) -> None:
+        """Wait until the server has assigned so many more; while somebody writes."""
+        due = self._assigned() + versions
+        await asyncio.to_thread(eventually, lambda: self._assigned() >= due, 120)
+
+    def _assigned(self) -> int:
+        return sum(map(len, list(self.load.truth.values())))
+
     async def settle(
         self,
         fault: str,
@@ -145,7 +153,7 @@ class Trial:
         """
         began = time.monotonic()
         server = await self.load.on_server()
-        wanted = sum(map(len, self.load.truth.values())) if history else 0
+        wanted = self._assigned() if history else 0
         told = await asyncio.to_thread(self._caught_up, server, within, wanted)
         seconds = time.monotonic() - began
         compared = compare(self.load.truth, told, complete=history)
