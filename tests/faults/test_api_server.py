@@ -32,7 +32,7 @@ _RESTARTS = "customresource_exporter_watch_restarts_total"
 _STEADY = 5.0
 _SECONDS = 3.0 if FULL else 0.7
 _ROUNDS = 5 if FULL else 1
-pytestmark = pytest.mark.timeout(600 if FULL else 120)
+pytestmark = pytest.mark.timeout(1800 if FULL else 300)
 
 
 async def test_an_api_server_killed_under_writes_costs_no_net_change(

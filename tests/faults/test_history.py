@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from tests.faults.table import Row
     from tests.integration.conftest import NewCluster
 
-pytestmark = pytest.mark.timeout(300)
 SECONDS = 30.0 if FULL else 3.0
 RESTARTS = "customresource_exporter_watch_restarts_total"
 # So many events a watch cache keeps of a type at least, and those that are not older than so many seconds.
