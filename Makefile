@@ -29,7 +29,7 @@ demo: .venv/$(if $(REAL),.synced,.installed) ## Play a scripted day and show wha
 	@$(if $(REAL),$(RUN) python -m scripts.demo,.venv/bin/customresource-exporter demo) $(DAY)
 
 docs: .venv/.installed ## Write the tables of the reference anew, from the program
-	.venv/bin/python scripts/reference.py
+	.venv/bin/python -m scripts.reference
 
 picture: .venv/.installed ## Make the picture of the demo anew (docs/demo.svg)
 	.venv/bin/python scripts/picture.py docs/demo.svg

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parent.parent / "docs/explanation/faults.md"
 COLUMNS = (
-    "fault", "while", "history", "versions", "lost", "invented", "twice", "out of order", "known to be lost",
-    "seconds",
+    "fault", "while", "times", "history", "versions", "lost", "invented", "twice", "out of order",
+    "known to be lost", "seconds",
 )  # fmt: skip
 HEAD = """\
 # What each fault costs
@@ -33,6 +33,7 @@ Every fault that the tests can produce, on a real kube-apiserver and etcd: what 
 the server had assigned. `make faults` plays them all again and writes this page; the last time was {when}, on
 {machine}, {count} faults.
 
+* **times**: how often the fault came; each kill at a moment that was drawn.
 * **history**: whether the server still held every version when the fault was over. Where it did, each must be told,
   once and in order. Where it did not, nobody can tell them: then what the exporter holds must be what the server has,
   and the gap must be counted.
@@ -47,12 +48,19 @@ def cells(row: Row) -> list[str]:
     """Write one row as text."""
     history = "held" if row.history else "gone"
     numbers = (row.versions, row.lost, row.invented, row.twice, row.disordered, row.coalesced)
-    return [row.fault, row.phase, history, *(f"{number:,}" for number in numbers), f"{row.seconds:.1f}"]
+    return [
+        row.fault,
+        row.phase,
+        f"{row.times:,}",
+        history,
+        *(f"{number:,}" for number in numbers),
+        f"{row.seconds:.1f}",
+    ]
 
 
 def page(rows: Iterable[Row], when: str, machine: str) -> str:
     """Write the page."""
-    table = [list(COLUMNS), ["---"] * 3 + ["--:"] * (len(COLUMNS) - 3), *map(cells, rows)]
+    table = [list(COLUMNS), ["---"] * 4 + ["--:"] * (len(COLUMNS) - 4), *map(cells, rows)]
     lines = [f"| {' | '.join(line)} |" for line in table]
     return HEAD.format(when=when, machine=machine, count=len(lines) - 2) + "\n".join(lines) + "\n"
 

@@ -201,7 +201,10 @@ MUTATIONS = (
         "exporter/kube/reflector.py",
         "            item = replace(item, late=True)\n",
         "",
-        ("tests/kube/test_odd_streams.py::test_a_late_event_does_not_take_us_back", MODEL),
+        (
+            "tests/kube/test_odd_streams.py::test_a_late_event_does_not_take_us_back",
+            f"{_STEPS}::test_a_late_event_is_no_change",
+        ),
     ),
     Mutation(
         "what comes late is news only if it is newer",

@@ -1,6 +1,7 @@
-"""Writes the tables of the reference that the program itself can tell: commands, flags, metrics, shipped ignore rules.
+"""Writes the tables that the program itself can tell: commands, flags, metrics, ignore rules, what proves what.
 
-In a page, `<!-- generated: commands -->`, `… flags NAME -->`, `… metrics GLOB… -->` or `… ignored -->` begins such a
+In a page, `<!-- generated: commands -->`, `… flags NAME -->`, `… metrics GLOB… -->`, `… ignored -->` or
+`… mechanisms -->` begins such a
 table and `<!-- end -->` ends it; what is between is replaced (`make docs`), or compared (`--check`). What has no table
 anywhere is an error, so that nothing new stays unsaid. Must never touch the prose around the tables.
 """
@@ -27,6 +28,7 @@ from exporter.metrics.health import Health
 from exporter.model import Change, ObjectKey, Writer
 from exporter.records import Finding, Transition
 from exporter.timestamps import now
+from scripts.mutations import MUTATIONS
 
 
 if TYPE_CHECKING:
@@ -91,6 +93,12 @@ def ignored_rows() -> Iterator[Row]:
         yield _words(rule.reason), _objects(rule.match), _all_of(rule.paths), _conditions(rule)
 
 
+def mechanism_rows() -> Iterator[Row]:
+    """Each mechanism that `scripts/mutations.py` takes away, and the tests that fail without it."""
+    for mutation in MUTATIONS:
+        yield mutation.mechanism, ", ".join(f"`{test.removeprefix('tests/')}`" for test in mutation.tests)
+
+
 def table(about: str) -> str:
     """Make the table that a marker asks for.
 
@@ -109,6 +117,8 @@ def table(about: str) -> str:
         return _table(("Metric", "Type", "Labels", "Meaning"), chosen)
     if what == "ignored":
         return _table(("Why", "Objects", "Fields", "Only"), ignored_rows())
+    if what == "mechanisms":
+        return _table(("Mechanism", "Red without it, in `tests/`"), mechanism_rows())
     msg = f"there is no table {about!r}"
     raise ValueError(msg)
 

@@ -5,6 +5,7 @@ Each way begins without an exporter that runs, and ends so. Must never decide wh
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.faults.trial import FULL
 from tests.integration.test_soak import counters
+from tests.waiting import eventually
 
 
 if TYPE_CHECKING:
@@ -123,9 +125,19 @@ def begin(life: Life) -> None:
     """Start it, and see that the counters are the journal."""
     life.exporter.start()
     before = counters(life.exporter)
-    told = Counter((one["kind"], one["namespace"], one["event"], one["change"]) for one in life.exporter.changes())
+    with journal(life.exporter) as reading:
+        lines = [json.loads(line) for (line,) in reading.execute("SELECT line FROM changes").fetchall()]
+    told = Counter((one["kind"], one["namespace"], one["event"], one["change"]) for one in lines)
     # The journal grows while it is read.
     assert before <= told <= counters(life.exporter)
+
+
+def rest(life: Life) -> None:
+    """Let it see what there is by now, then kill it."""
+    begin(life)
+    due = sum(map(len, life.trial.load.truth.values()))
+    eventually(lambda: sum(counters(life.exporter).values()) >= due, 60)
+    life.exporter.kill()
 
 
 def stop(exporter: Exporter) -> None:
@@ -141,12 +153,17 @@ def pause(collector: Collector, how: signal.Signals) -> None:
     os.kill(collector.pid, how)
 
 
+def journal(exporter: Exporter) -> closing[sqlite3.Connection]:
+    """Open its journal to read it, as anybody can beside it."""
+    return closing(sqlite3.connect(f"file:{exporter.data_dir / 'journal.db'}?mode=ro", uri=True))
+
+
 def at_a_commit(exporter: Exporter) -> None:
     """Return as soon as something is committed. Without the pauses of `eventually`: the moment itself is wanted."""
-    with closing(sqlite3.connect(f"file:{exporter.data_dir / 'journal.db'}?mode=ro", uri=True)) as journal:
+    with journal(exporter) as reading:
 
         def head() -> int:
-            row = journal.execute("SELECT seq FROM sqlite_sequence WHERE name = 'changes'").fetchone()
+            row = reading.execute("SELECT seq FROM sqlite_sequence WHERE name = 'changes'").fetchone()
             return int(row[0]) if row else 0
 
         before, deadline = head(), time.monotonic() + 10

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.faults.table import Row
-
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.faults.table import Row
 
 
 class Rows:
@@ -25,6 +25,8 @@ class Rows:
         less = [value - old if value >= old else value for value, old in zip(now, self._before, strict=True)]
         versions, lost, invented, twice, disordered, coalesced = less
         self._record(
-            Row(row.fault, row.phase, row.history, versions, lost, invented, twice, disordered, coalesced, row.seconds)
+            row._replace(
+                versions=versions, lost=lost, invented=invented, twice=twice, disordered=disordered, coalesced=coalesced
+            )
         )
         self._before = now

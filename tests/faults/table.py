@@ -25,6 +25,8 @@ class Row(NamedTuple):
         disordered: objects whose versions were told in another order
         coalesced: versions that the exporter knows to be lost: its own lower bound
         seconds: from the end of the fault until everything was there
+        times: how often the fault came
+        seed: of the moments that were drawn for it
 
     """
 
@@ -38,6 +40,8 @@ class Row(NamedTuple):
     disordered: int
     coalesced: int
     seconds: float
+    times: int = 1
+    seed: int = 0
 
 
 def record(row: Row) -> None:
@@ -48,7 +52,19 @@ def record(row: Row) -> None:
 
 
 def read(file: Path) -> list[Row]:
-    """Give the rows of a table, in the order of their names; a fault that ran again counts as it ran last."""
+    """Give the rows of a table, in the order of their names; a fault that ran again counts as it ran last.
+
+    Those that differ by their seed alone are one row: what they count is added up, and the longest time is shown.
+    """
     rows = [Row(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
-    latest = {(row.fault, row.phase): row for row in rows}
-    return [latest[place] for place in sorted(latest)]
+    latest = {(row.fault, row.phase, row.seed): row for row in rows}
+    found: dict[tuple[str, str], Row] = {}
+    for (fault, phase, _), row in sorted(latest.items()):
+        found[fault, phase] = _together(found[fault, phase], row) if (fault, phase) in found else row
+    return list(found.values())
+
+
+def _together(one: Row, other: Row) -> Row:
+    counts = ("versions", "lost", "invented", "twice", "disordered", "coalesced", "times")
+    sums = {name: getattr(one, name) + getattr(other, name) for name in counts}
+    return one._replace(**sums, history=one.history and other.history, seconds=max(one.seconds, other.seconds))

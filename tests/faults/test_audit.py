@@ -67,9 +67,9 @@ def test_what_a_bug_did_to_the_journal_is_found_counted_and_put_right(
             widgets.resize("c", next(sizes))  # the watch has to pass the list
             return total(exporter, FINDINGS)
 
-        eventually(found, 15)
+        eventually(found, 60)
         server = on_server(widgets)
-        eventually(lambda: in_journal(exporter.data_dir) == server, 15)
+        eventually(lambda: in_journal(exporter.data_dir) == server, 60)
         seconds = time.monotonic() - began
         for reason in ("missing", "extra", "differs"):
             assert total(exporter, FINDINGS, reason=reason) == 1

@@ -10,7 +10,6 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
     from tests.faults.table import Row
     from tests.servers.launch import Cluster
-
-pytestmark = pytest.mark.timeout(300)
 
 
 def issue(cluster: Cluster, directory: Path, seconds: float) -> None:

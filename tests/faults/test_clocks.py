@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tests.integration.exporting import Exporter
     from tests.servers.launch import Cluster
 
-pytestmark = pytest.mark.timeout(300)
 
 DAY = 24
 

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from tests.faults.table import Row
     from tests.servers.launch import Cluster
 
-pytestmark = pytest.mark.timeout(300)
-
 
 async def test_a_token_that_is_rotated_and_a_file_that_is_empty_for_a_while(
     cluster: Cluster, tmp_path: Path, record: Callable[[Row], None]

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     Record = Callable[[Row], None]
 
-pytestmark = pytest.mark.timeout(300)
 
 DEGRADED = "customresource_exporter_journal_degraded"
 RESETS = "customresource_exporter_journal_resets_total"

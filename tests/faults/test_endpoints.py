@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tests.faults.table import Row
     from tests.servers.launch import Cluster, Collector
 
-pytestmark = pytest.mark.timeout(900 if FULL else 120)
+pytestmark = pytest.mark.timeout(1800 if FULL else 300)
 
 PER_SECOND = 60.0
 # The SDK's exporters give up after 60 s at most, and the Collector's after 300 s unless told otherwise.

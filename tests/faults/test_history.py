@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from tests.faults.table import Row
     from tests.integration.conftest import NewCluster
 
-pytestmark = pytest.mark.timeout(180)
 SECONDS = 30.0 if FULL else 3.0
 RESTARTS = "customresource_exporter_watch_restarts_total"
 # So many events a watch cache keeps of a type at least, and those that are not older than so many seconds.
@@ -58,7 +57,7 @@ async def test_what_was_forgotten_while_it_was_stopped(
     with Trial(own, tmp_path) as trial:
         await asyncio.to_thread(trial.exporter.stop)
         async with trial.writing():
-            await asyncio.sleep(1)  # something is to be written
+            await trial.written(100)
         backup.compact(own)
         await asyncio.to_thread(trial.exporter.start)
         row = await trial.settle("etcd compacted", "stopped", record, history=False)
@@ -73,12 +72,12 @@ async def test_what_was_forgotten_while_it_was_cut_off(
     """The same holds where it runs and does not get through; what it had told before is not told again."""
     with Trial(own, tmp_path, proxied=True) as trial:
         async with trial.writing():
-            await asyncio.sleep(0.5)  # something is to be written
+            await trial.written(50)
             await asyncio.to_thread(trial.proxy.down)
-            await asyncio.sleep(1)  # as above
+            await trial.written(100)
             backup.compact(own)
             await asyncio.to_thread(trial.proxy.up)
-            await asyncio.sleep(0.5)  # as above
+            await trial.written(50)
         row = await trial.settle("etcd compacted", "cut off", record, history=False)
         assert 0 < row.lost < row.versions
 
@@ -91,7 +90,7 @@ async def test_what_was_forgotten_while_it_was_listing(
         proxy = trial.proxy
         await asyncio.to_thread(trial.exporter.stop)
         async with trial.writing():
-            await asyncio.sleep(0.5)  # something is to be written
+            await trial.written(50)
         backup.compact(own)
         before = len(proxy.asked)
 
@@ -102,8 +101,8 @@ async def test_what_was_forgotten_while_it_was_listing(
         await asyncio.to_thread(proxy.dribble, 1024, 0.02)
         async with trial.writing(seed=2):
             starting = asyncio.create_task(asyncio.to_thread(trial.exporter.start))
-            await asyncio.to_thread(eventually, of_our_type)
-            await asyncio.sleep(0.3)  # what is on the page is to change
+            await asyncio.to_thread(eventually, of_our_type, 60)
+            await trial.written(30)  # of what is on the page
             backup.compact(own)
             await asyncio.to_thread(proxy.dribble, 0, 0.0)
             await starting
@@ -120,19 +119,22 @@ async def test_a_history_that_is_always_too_short(own: Cluster, tmp_path: Path, 
             for _ in range(int(SECONDS)):
                 await asyncio.to_thread(trial.proxy.cut)
                 for _ in range(5):
-                    await asyncio.sleep(0.2)
+                    await trial.written(20)
                     backup.compact(own)
         row = await trial.settle("etcd compacted all the time", "connections cut", record, history=False)
         assert row.lost > 0
 
 
 @long
+@pytest.mark.timeout(600)
 async def test_a_watch_cache_that_is_too_small(cluster: Cluster, tmp_path: Path, record: Callable[[Row], None]) -> None:
     """Etcd has the history, but the server's cache of it is full of newer versions: one list tells the difference."""
+    events, seconds = REMEMBERED
     with Trial(cluster, tmp_path, types=1) as trial:
         await asyncio.to_thread(trial.exporter.stop)
-        async with trial.writing(per_second=REMEMBERED[0] / 25):
-            await asyncio.sleep(REMEMBERED[1] + 45)  # so many are written that the first are no longer young, nor kept
+        async with trial.writing(per_second=10):
+            await asyncio.sleep(seconds + 15)  # the first of them are no longer young
+            await trial.written(2 * events)  # nor kept
         await asyncio.to_thread(trial.exporter.start)
         row = await trial.settle("watch cache too small", "stopped", record, history=False)
         assert row.lost > 0
@@ -152,12 +154,12 @@ async def test_a_server_that_has_too_much_to_do(
         with Trial(cluster, tmp_path, kubeconfig=tmp_path / "kubeconfig") as trial:
             async with trial.writing():
                 await asyncio.to_thread(proxy.down)
-                await asyncio.sleep(1)  # something is to be written
+                await trial.written(100)
                 backup.compact(cluster)
                 async with busy(cluster):
                     await asyncio.to_thread(proxy.up)
                     refused = partial(total, trial.exporter, RESTARTS, reason="http_429")
-                    await asyncio.to_thread(eventually, lambda: refused() >= 2, 30)
+                    await asyncio.to_thread(eventually, lambda: refused() >= 2, 120)
             row = await trial.settle("429 by the server's own limit", "listing", record, history=False)
             assert 0 < row.lost < row.versions
             assert await asyncio.to_thread(total, trial.exporter, DEGRADED) == 0

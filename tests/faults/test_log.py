@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tests.faults.trial import Trial
+from tests.waiting import eventually
 
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ async def test_a_log_that_is_cut_costs_nothing_that_the_server_remembers(
         await asyncio.to_thread(trial.exporter.stop)  # with that the log is in the file
         await asyncio.to_thread(trial.exporter.start)
         async with trial.writing():
-            await asyncio.sleep(1)  # something is to be written
+            await trial.written(100)
+            await asyncio.to_thread(eventually, lambda: len(trial.exporter.changes()) > 50, 60)
             trial.exporter.kill()
             before = len(trial.exporter.changes())
             cut_in_half(tmp_path / "data" / "journal.db-wal")

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tests.faults.table import Row
     from tests.servers.launch import Cluster
 
-pytestmark = pytest.mark.timeout(300)
 # In the namespace that is deleted, of two types together.
 OBJECTS = 3_000 if FULL else 150
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # The longest is more than the silence after which a stream counts as dead; then so few writes that a server remembers.
 _PARTITIONS = [(2.0, 50.0), (20.0, 10.0), (130.0, 0.5)] if FULL else [(2.0, 50.0)]
-pytestmark = pytest.mark.timeout(300)
 
 
 def _kubeconfig(cluster: Cluster, namespace: Namespace, directory: Path) -> Path:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tests.faults.table import Row
     from tests.servers.launch import Cluster
 
-pytestmark = pytest.mark.timeout(300)
-
 
 # Not a token of anybody; of the shape that is taken out of every text.
 SECRET = "eyJhbGciOiJSUzI1NiIsImtpZCI6Im1hZGUifQ.eyJpc3MiOiJtYWRlLXVwIn0.bWFkZS11cA"

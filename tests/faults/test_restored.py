@@ -127,17 +127,17 @@ class Stage:
         self.exporter.__exit__(kind)
 
     def _told(self, count: int) -> list[dict[str, Any]]:
-        return eventually(lambda: len(told := self.exporter.changes()) >= count and told, 15) or []
+        return eventually(lambda: len(told := self.exporter.changes()) >= count and told, 60) or []
 
     def restore(self, *flags: str) -> None:
         """Put the snapshot back, long enough for a running exporter to find nobody there, and change something."""
         backup.put_back(self._cluster, self._snapshot, *flags)
         if self.exporter._server.pid is not None:
             broken = total(self.exporter, RESTARTS, reason="connection")
-            eventually(lambda: total(self.exporter, RESTARTS, reason="connection") >= broken + 2, 15)
+            eventually(lambda: total(self.exporter, RESTARTS, reason="connection") >= broken + 2, 60)
         self._cluster.start()
         self._restored_at = time.monotonic()
-        eventually(self._resized, 15)
+        eventually(self._resized, 60)
 
     def _resized(self) -> bool:
         """A server that says that it is ready may not know its types yet."""
@@ -150,7 +150,7 @@ class Stage:
     def judge(self, record: Callable[[Row], None], variant: str, phase: str, *, new: Sequence[str] = ()) -> None:
         """Wait until the journal holds what the server has, and look at what was told on the way there."""
         server = on_server(self.widgets)
-        eventually(lambda: in_journal(self.exporter.data_dir) == server, 20)
+        eventually(lambda: in_journal(self.exporter.data_dir) == server, 60)
         seconds = time.monotonic() - self._restored_at
         told = self.exporter.changes()
         since = told[self._before :]
@@ -197,7 +197,7 @@ def test_a_history_that_has_grown_past_us(own: Cluster, tmp_path: Path, record: 
             stage.widgets.resize("b", next(sizes))  # the watch has to pass the list
             return total(stage.exporter, FINDINGS)
 
-        eventually(found, 15)
+        eventually(found, 60)
         stage.judge(record, "past us", "stopped", new=NEW)
 
 

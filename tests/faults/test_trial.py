@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -26,7 +25,7 @@ async def test_a_version_that_is_missing_is_found(cluster: Cluster, tmp_path: Pa
     rows: list[Row] = []
     with Trial(cluster, tmp_path) as trial:
         async with trial.writing():
-            await asyncio.sleep(1)  # something is to be written
+            await trial.written(20)
         await trial.settle("none", "idle", rows.append)
         with closing(sqlite3.connect(tmp_path / "data" / "journal.db")) as journal, journal:
             journal.execute("DELETE FROM changes WHERE seq = (SELECT max(seq) FROM changes)")
@@ -41,6 +40,6 @@ async def test_without_a_fault_nothing_is_wrong(
     """Every version that the writers made is told, once and in order."""
     with Trial(cluster, tmp_path) as trial:
         async with trial.writing():
-            await asyncio.sleep(1)
+            await trial.written(50)
         row = await trial.settle("none", "watching", record)
     assert row.versions > 20

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tests.integration.load import Key
     from tests.servers.launch import Cluster
 
-pytestmark = pytest.mark.timeout(300)
 OBJECTS = 500 if FULL else 40
 
 

@@ -121,8 +121,23 @@ class Trial:
             stop.set()
             await writers
 
+    async def written(self, versions: int) -> None:
+        """Wait until the server has assigned so many more; while somebody writes."""
+        due = self._assigned() + versions
+        await asyncio.to_thread(eventually, lambda: self._assigned() >= due, 120)
+
+    def _assigned(self) -> int:
+        return sum(map(len, list(self.load.truth.values())))
+
     async def settle(
-        self, fault: str, phase: str, record: Callable[[Row], None], *, history: bool = True, within: float = 60.0
+        self,
+        fault: str,
+        phase: str,
+        record: Callable[[Row], None],
+        *,
+        history: bool = True,
+        within: float = 60.0,
+        times: int = 1,
     ) -> Row:
         """Wait until the exporter has caught up, and judge all that it told since the beginning of the trial.
 
@@ -133,11 +148,12 @@ class Trial:
             history: whether the server still had every version: then each must be told, once, in order and without a
                 gap; otherwise what is held must be what the server has, and the gap must be counted
             within: seconds for it
+            times: how often the fault came
 
         """
         began = time.monotonic()
         server = await self.load.on_server()
-        wanted = sum(map(len, self.load.truth.values())) if history else 0
+        wanted = self._assigned() if history else 0
         told = await asyncio.to_thread(self._caught_up, server, within, wanted)
         seconds = time.monotonic() - began
         compared = compare(self.load.truth, told, complete=history)
@@ -145,7 +161,7 @@ class Trial:
         coalesced = int(metrics[_COALESCED, frozenset()])
         row = Row(
             fault, phase, history, compared.versions, len(compared.lost), len(compared.invented),
-            len(compared.duplicates), len(compared.disordered), coalesced, round(seconds, 2),
+            len(compared.duplicates), len(compared.disordered), coalesced, round(seconds, 2), times,
         )  # fmt: skip
         record(row)
         print(row)  # noqa: T201 - the figures of a trial
