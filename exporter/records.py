@@ -168,7 +168,7 @@ class Stage(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     """
 
-    span: str
+    span: str = msgspec.field(name="span_id")
     condition: str = ""
     status: str = ""
     reason: str = ""
@@ -190,8 +190,8 @@ class Link(Struct, frozen=True):
 
     """
 
-    trace: str
-    span: str
+    trace: str = msgspec.field(name="trace_id")
+    span: str = msgspec.field(name="span_id")
     kind: LinkKind
 
 
@@ -223,9 +223,9 @@ class Rollout(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     id: str
     observed: Timestamp
-    trace: str
-    span: str
-    parent: str = ""
+    trace: str = msgspec.field(name="trace_id")
+    span: str = msgspec.field(name="span_id")
+    parent: str = msgspec.field(default="", name="parent_span_id")
     group: str = ""
     version: str
     kind: str
@@ -252,6 +252,11 @@ class Rollout(Struct, frozen=True, omit_defaults=True, kw_only=True):
     left_out: int = 0
     children: tuple[Rollout, ...] = ()
     links: tuple[Link, ...] = ()
+
+    @property
+    def spans(self) -> int:
+        """How many spans it is drawn with."""
+        return sum(1 + len(one.stages) for one in self.all())
 
     def all(self) -> Iterator[Rollout]:
         """Go through it and the rollouts that it holds, at any depth."""

@@ -13,13 +13,17 @@ from msgspec.structs import replace
 
 from exporter.model import ObjectKey
 from exporter.records import State
+from exporter.rollout import habits
 from exporter.rollout.lifecycle import deadline
 from exporter.rollout.values import Kept, Open, decode, encode
 
 
 if TYPE_CHECKING:
     from exporter.records import Record
+    from exporter.rollout.habits import Habits
     from exporter.rollout.values import Limits
+
+_OF_TYPE = "type"
 
 
 class Book(Protocol):
@@ -33,6 +37,9 @@ class Book(Protocol):
 
     def tell(self, record: Record) -> None:
         """Tell what was concluded."""
+
+    def belong(self, trace: str, span: str) -> None:
+        """Say to which rollout the change of this step belongs."""
 
 
 class Running(Struct, frozen=True):
@@ -71,18 +78,20 @@ class Hints:
 
 
 class Desk:
-    """What is kept of the objects that one step concerns.
+    """What is kept of the objects that one step concerns, and of their types.
 
     Args:
         book: where it is kept
         hints: brought up to date with it
+        known: habits by type, so that they are looked up once
         limits: how long things may take
 
     """
 
-    def __init__(self, book: Book, hints: Hints, limits: Limits) -> None:
+    def __init__(self, book: Book, hints: Hints, known: dict[tuple[str, str], Habits], limits: Limits) -> None:
         self._book = book
         self._hints = hints
+        self._known = known
         self.limits = limits
         self._before: dict[ObjectKey, Kept | None] = {}
         self._now: dict[ObjectKey, Kept | None] = {}
@@ -126,9 +135,30 @@ class Desk:
             self._hints.owned.get(uid, ()), key=lambda key: (key.group, key.resource, key.namespace, key.name)
         )
 
+    def habits(self, key: ObjectKey) -> Habits:
+        """Give the habits of an object's type."""
+        type_ = (key.group, key.resource)
+        known = self._known.get(type_)
+        if known is None:
+            state = self._book.get(_of_type(key))
+            known = self._known[type_] = habits.UNKNOWN if state is None else habits.decode(state.line)
+        return known
+
+    def learn(self, key: ObjectKey, learned: Habits) -> Habits:
+        """Keep the habits of an object's type, if they are others."""
+        if learned is not self.habits(key):
+            self._known[key.group, key.resource] = learned
+            self._book.keep(_of_type(key), State(habits.encode(learned), _OF_TYPE))
+        return learned
+
     def tell(self, record: Record) -> None:
         """Tell what was concluded."""
         self._book.tell(record)
+
+    def belong(self, now: Open) -> None:
+        """Say that the change of this step belongs to a rollout, if that will be told."""
+        if now.speaks:
+            self._book.belong(now.begun.trace, now.begun.span)
 
     def close(self) -> None:
         """Write what has changed."""
@@ -144,3 +174,8 @@ class Desk:
             return None
         due = None if kept.open is None else deadline(kept.open, self.limits)
         return State(encode(kept), kept.tally, due, kept.shown)
+
+
+def _of_type(key: ObjectKey) -> ObjectKey:
+    """Give the place of a type's habits: that of an object without a name."""
+    return ObjectKey(key.group, key.resource, "", "")

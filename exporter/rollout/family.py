@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from exporter.rollout.values import Open
 
 
-MAX_CHILDREN = 100
+# In one record: it becomes one request, which must not be larger than what every endpoint takes.
+MAX_SPANS = 1000
 MAX_DEPTH = 16
 # So much earlier than its owner's a rollout may have been seen that belongs to it.
 _EARLIER = 2_000_000_000
@@ -108,7 +109,7 @@ def hand_over(desk: Desk, ended: Open, rollout: Rollout | None) -> None:
     if owner is not None:
         waiting = tuple(uid for uid in owner.now.waiting if uid != ended.begun.uid)
         held = owner.now.children
-        if rollout is not None and sum(1 for one in (*held, rollout) for _ in one.all()) <= MAX_CHILDREN:
+        if rollout is not None and sum(one.spans for one in (*held, rollout)) <= MAX_SPANS:
             held, alone = (*held, rollout), ()
         desk.update(owner, replace(owner.now, waiting=waiting, children=held))
     for one in alone:

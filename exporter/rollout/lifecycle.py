@@ -75,7 +75,7 @@ def moment(observed: Timestamp, given: Timestamp | UnsetType, not_before: Timest
     return given if not_before is None else max(given, not_before)
 
 
-def open_rollout(kept: Kept | None, look: Look, habits: Habits, limits: Limits, place: Place) -> Kept | None:
+def open_rollout(kept: Kept | None, look: Look, habits: Habits, timeout: int, place: Place) -> Kept | None:
     """Begin a rollout if the look shows that one has begun; None if not. What was open before has been closed."""
     seen, change = look.readiness, look.change
     if seen.deleting:
@@ -117,7 +117,7 @@ def open_rollout(kept: Kept | None, look: Look, habits: Habits, limits: Limits, 
     )
     now = Open(
         begun=begun,
-        timeout=limits.timeout,
+        timeout=timeout,
         said=opened == "readiness",
         speaks=habits.speaks,
         conditions=() if look.before is None else look.before.conditions,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.records import Link
-from exporter.rollout.family import MAX_CHILDREN
+from exporter.rollout.family import MAX_SPANS
 from tests.changes.objects import at
 from tests.rollout.world import World, ready, status
 
@@ -281,7 +281,8 @@ def test_more_parts_than_one_record_holds_are_told_by_themselves() -> None:
     """However many parts there are, none is left out, and no record grows without bounds."""
     world = known()
     app(world)
-    for number in range(MAX_CHILDREN + 20):
+    fit = MAX_SPANS // 3  # each has two stages
+    for number in range(fit + 20):
         part(world, "10:00:01", f"p{number}")
         part(world, "10:00:02", f"p{number}", ready())
     world.pass_time("10:00:30")
@@ -289,5 +290,5 @@ def test_more_parts_than_one_record_holds_are_told_by_themselves() -> None:
     world.pass_time("10:01:00")
 
     alone, (owner,) = world.told[:-1], world.told[-1:]
-    assert (len(alone), len(owner.children)) == (20, MAX_CHILDREN)
+    assert (len(alone), len(owner.children)) == (20, fit)
     assert {(owner.trace, owner.span)} == {(one.trace, one.parent) for one in (*alone, *owner.children)}

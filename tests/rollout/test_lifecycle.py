@@ -481,3 +481,30 @@ def test_traces_that_ask_for_a_change_are_linked_if_they_came_with_it() -> None:
 
     assert [sum(link.kind == "upstream" for link in told.links) for told in world.told] == [1, 0]
     assert Link("a" * 32, "b" * 16, "upstream") in world.told[0].links
+
+
+def test_changes_carry_the_rollout_that_they_belong_to() -> None:
+    """From the one that begins a rollout to the one that ends it each has its trace and span, before and after none."""
+    world = settled()
+    world.changes.clear()
+    world.see("10:59:59", meta={"labels": {"a": "b"}}, status=status(1, ready()))
+    world.see("11:00:00", generation=2, status=status(1, ready()))
+    world.see("11:00:01", generation=2, status=status(2, FALSE))
+    world.see("11:00:02", generation=2, status=status(2, ready()))
+    world.pass_time("11:01:00")
+    world.see("11:01:00", generation=2, meta={"labels": {"c": "d"}}, status=status(2, ready()))
+
+    told = only(world)
+    mine = (told.trace, told.span)
+    assert [(one.trace, one.span) for one in world.changes] == [("", ""), mine, mine, mine, ("", "")]
+
+
+def test_the_change_that_ends_a_rollout_by_deletion_carries_it() -> None:
+    """The deletion of an object whose rollout is open belongs to that, one of a silent object to none."""
+    world = created()
+    world.see("10:00:01", event="deleted")
+    silent = World()
+    silent.see("10:00:00", event="added")
+    silent.see("10:00:01", event="deleted")
+
+    assert (only(world).trace, "") == (world.changes[-1].trace, silent.changes[-1].trace)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from exporter.batch import Batch
 from exporter.changes.observation import Mode, Observation, read_head
 from exporter.changes.redact import Redactor
-from exporter.changes.step import Step
 from exporter.changes.tracker import Tracker
-from exporter.changes.version import Version, unpack
 from exporter.changes.writer import WriterTable
-from exporter.model import Event, ObjectKey, ResourceType, Scope, Stored, Tombstone
+from exporter.model import Change, Event, ObjectKey, ResourceType, Scope, Stored, Tombstone
 from exporter.records import Record, Rollout, State
-from exporter.rollout.keeper import Rollouts
+from exporter.rollout.keeper import RolloutKeeper
 from exporter.rollout.lifecycle import Place
 from exporter.rollout.rules import Rulebook, Rules
 from exporter.rollout.values import Kept, Limits, decode
 from exporter.timestamps import Timestamp, from_nanoseconds, to_nanoseconds
 from tests.changes.objects import at
+
+
+if TYPE_CHECKING:
+    from exporter.changes.step import Step
 
 
 def type_of(kind: str) -> ResourceType:
@@ -47,6 +49,7 @@ class Pages:
     def __init__(self) -> None:
         self.states: dict[ObjectKey, State] = {}
         self.told: list[Record] = []
+        self.belongs = ("", "")
 
     def get(self, key: ObjectKey) -> State | None:
         return self.states.get(key)
@@ -60,6 +63,9 @@ class Pages:
     def tell(self, record: Record) -> None:
         self.told.append(msgspec.json.decode(msgspec.json.encode(record), type=Rollout))
 
+    def belong(self, trace: str, span: str) -> None:
+        self.belongs = (trace, span)
+
 
 class World:
     """Objects, what the tracker makes of them, and the keeper that follows."""
@@ -70,6 +76,7 @@ class World:
         self.stored: dict[ObjectKey, Stored] = {}
         self.buried: dict[ObjectKey, Tombstone] = {}
         self.created: dict[str, str] = {}
+        self.changes: list[Change] = []
         self.versions = itertools.count(1)
         self.tracker = Tracker(
             cluster_uid="cluster-1",
@@ -77,12 +84,13 @@ class World:
             writers=WriterTable(),
             stored=self.stored.get,
             buried=self.buried.get,
+            follow=self.follow,
         )
         self.keeper = self.make_keeper()
 
-    def make_keeper(self) -> Rollouts:
+    def make_keeper(self) -> RolloutKeeper:
         """Make the keeper."""
-        return Rollouts(Rulebook(self.rules), lambda: Place("cluster-1"), self.limits)
+        return RolloutKeeper(Rulebook(self.rules), lambda: Place("cluster-1"), self.limits)
 
     @property
     def told(self) -> list[Rollout]:
@@ -133,21 +141,21 @@ class World:
     def observe(self, seen: Observation) -> None:
         """Let the tracker and the keeper take in an observation."""
         batch = Batch()
-        before = self.stored.get(seen.key)
         self.tracker.observe(seen, batch)
-        after = batch.objects.get(seen.key, before)
-        if after is before:
-            return
-        old = None if before is None else Version(unpack(before.state))
-        new = None if after is None else Version(unpack(after.state))
-        change = batch.changes[-1] if batch.changes else None
-        step = Step(seen.type, seen.key, seen.head.uid, seen.observed, change, old, new)
-        if after is None:
-            del self.stored[seen.key]
-        else:
-            self.stored[seen.key] = after
+        for key, stored in batch.objects.items():
+            if stored is None:
+                self.stored.pop(key, None)
+            else:
+                self.stored[key] = stored
         self.buried.update(batch.tombstones)
+        self.changes += batch.changes
+
+    def follow(self, step: Step, _batch: Batch) -> Change | None:
+        """Let the keeper take in a step."""
+        self.pages.belongs = ("", "")
         self.keeper.step(step, self.pages)
+        trace, span = self.pages.belongs
+        return step.change and msgspec.structs.replace(step.change, trace=trace, span=span)
 
     def pass_time(self, clock: str | Timestamp) -> None:
         """Let all that is due until then happen, in its order."""
