@@ -146,11 +146,12 @@ class Transition(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 # -- rollouts -------------------------------------------------------------------------------------------------------
 
-RolloutResult = Literal["converged", "failed", "timed_out", "superseded", "deleted"]
+RolloutEnd = Literal["converged", "failed", "timed_out", "superseded", "deleted"]
+RolloutResult = RolloutEnd | Literal["open"]
 Opening = Literal["created", "spec", "readiness"]
 LinkKind = Literal["previous", "owner", "upstream"]
 
-ROLLOUT_RESULTS: tuple[RolloutResult, ...] = get_args(RolloutResult)
+ROLLOUT_RESULTS: tuple[RolloutEnd, ...] = get_args(RolloutEnd)
 
 
 class Stage(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -208,11 +209,11 @@ class Rollout(Struct, frozen=True, omit_defaults=True, kw_only=True):
         ordinal: 0 for a change of what is wanted, else which loss of readiness in this generation it was
         opened: what began it
         started, ended: as observed, or where nobody was there to observe, as the object tells
-        result: how it ended
+        result: how it ended; `open` where it has not, and is only shown as it stands
         settled: it was ready all along and its controller said nothing; then nobody knows how long it took
         condition, status, reason, message: what kept it from being ready, where it ended otherwise; masked and cut
         change: id of the change that began it
-        writer: of that change
+        writer: of that change, where it is one of what is wanted
         fields: paths that it changed, at most so many; `truncated` where there were more
         gap: it began, or went on, while nobody was watching
         stages: of its conditions, in order of their ends; `left_out` counts those beyond the limit

@@ -24,8 +24,11 @@ from exporter.metrics.changes import ChangeMetrics
 from exporter.metrics.drift import DriftMetrics
 from exporter.metrics.families import Families
 from exporter.metrics.health import Health
+from exporter.metrics.rollouts import RolloutMetrics
 from exporter.model import Change, ObjectKey, Writer
-from exporter.records import Finding, Transition
+from exporter.records import Finding, Rollout, State, Transition
+from exporter.rollout.readiness import Condition
+from exporter.rollout.values import Kept, encode
 from exporter.timestamps import now
 
 
@@ -158,7 +161,7 @@ def main() -> int:
 
 
 def _page_of_changes() -> str:
-    """What /metrics shows of one change and one drift: all that the families need to show their labels."""
+    """What /metrics shows of one change, one drift and one rollout: all that the families need to show their labels."""
     change = Change(
         id="", observed=now(), event="modified", change="spec", group="g", version="v1", kind="K", namespace="n",
         name="x", uid="u", resource_version="1", writer=Writer(source="unresolved"),
@@ -182,7 +185,22 @@ def _page_of_changes() -> str:
             )
         ]
     )  # fmt: skip
-    return Families(changes, drift).render(openmetrics=False).decode()
+    rollouts = RolloutMetrics(lambda _, resource: resource, 1, health.series_dropped)
+    bad = Condition("Ready", "False", since=change.observed)
+    kept = Kept(uid="u", group=change.group, kind=change.kind, pending=change.observed, unready=(bad,))
+    rollouts.count([_rollout(change)])
+    rollouts.feed([(key, change.kind, State(encode(kept), kept.tally, shown=True))])
+    return Families(changes, drift, rollouts).render(openmetrics=False).decode()
+
+
+def _rollout(change: Change) -> Rollout:
+    """A rollout that a change has begun, and that has ended."""
+    return Rollout(
+        id="", trace="", span="", opened="spec", result="converged", generation=1,
+        version=change.version, uid=change.uid,
+        **{name: getattr(change, name) for name in ("group", "kind", "namespace", "name", "observed")},
+        started=change.observed, ended=change.observed,
+    )  # fmt: skip
 
 
 def _first_sample(page: str, name: str) -> str:

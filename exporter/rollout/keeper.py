@@ -15,8 +15,9 @@ from exporter.rollout.course import let_go, pass_time, take
 from exporter.rollout.desk import Desk, Hints
 from exporter.rollout.lifecycle import begins, moment
 from exporter.rollout.readiness import read
-from exporter.rollout.ties import ANNOTATIONS, owners, upstream
-from exporter.rollout.values import Limits, Look, decode
+from exporter.rollout.rules import Rulebook
+from exporter.rollout.ties import owners, upstream
+from exporter.rollout.values import Look, decode
 from exporter.timestamps import from_nanoseconds, to_nanoseconds
 
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from exporter.rollout.habits import Habits
     from exporter.rollout.lifecycle import Place
     from exporter.rollout.readiness import Readiness
-    from exporter.rollout.rules import Rulebook
+    from exporter.rollout.settings import RolloutSettings
 
 
 NAME = "rollout"
@@ -43,26 +44,18 @@ class RolloutKeeper:
     """The keeper of rollouts.
 
     Args:
-        rulebook: how each type says that it is ready
+        settings: how rollouts are followed
         place: what ids are made of, as it is now
-        limits: how long things may take
-        annotations: those that hold a traceparent
 
     """
 
     name = NAME
 
-    def __init__(
-        self,
-        rulebook: Rulebook,
-        place: Callable[[], Place],
-        limits: Limits | None = None,
-        annotations: tuple[str, ...] = ANNOTATIONS,
-    ) -> None:
-        self._rulebook = rulebook
+    def __init__(self, settings: RolloutSettings, place: Callable[[], Place]) -> None:
+        self._rulebook = Rulebook(settings.rules)
         self._place = place
-        self._limits = limits or Limits()
-        self._annotations = annotations
+        self._limits = settings.limits
+        self._annotations = settings.traceparent
         self._hints = Hints()
         self._habits: dict[tuple[str, str], Habits] = {}
         self._awaited: set[ObjectKey] = set()

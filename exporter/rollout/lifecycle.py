@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from exporter.records import Link, Opening, RolloutResult, record_id
+from exporter.records import Link, Opening, RolloutEnd, record_id
 from exporter.rollout.values import Begun, Kept, Limits, Mark, Open
 from exporter.timestamps import Timestamp, from_nanoseconds, to_nanoseconds
 
@@ -45,7 +45,7 @@ class Place(Struct, frozen=True):
 class End(Struct, frozen=True):
     """How and when a rollout has ended; without a result when not a word was said of it, and nothing is to be told."""
 
-    result: RolloutResult | None
+    result: RolloutEnd | None
     at: Timestamp
     settled: bool = False
 
@@ -110,11 +110,15 @@ def open_rollout(kept: Kept | None, look: Look, habits: Habits, timeout: int, pl
         opened=opened,
         started=_started(look, opened),
         change="" if change is None else change.id,
-        writer=UNSET if change is None else change.writer,
-        fields=() if change is None else tuple(one.path for one in change.fields[:MAX_PATHS]),
-        truncated=change is not None and (change.truncated or len(change.fields) > MAX_PATHS),
         links=links,
     )
+    if change is not None and opened != "readiness":  # who says that it is not ready any more has not made it so
+        begun = replace(
+            begun,
+            writer=change.writer,
+            fields=tuple(one.path for one in change.fields[:MAX_PATHS]),
+            truncated=change.truncated or len(change.fields) > MAX_PATHS,
+        )
     now = Open(
         begun=begun,
         timeout=timeout,
@@ -257,7 +261,7 @@ def end_by_look(now: Open, look: Look) -> End | None:
     return cut_short(now, "deleted" if deleted else "superseded", at)
 
 
-def cut_short(now: Open, result: RolloutResult, at: Timestamp) -> End:
+def cut_short(now: Open, result: RolloutEnd, at: Timestamp) -> End:
     """End a rollout from outside: one that was ready by then has converged."""
     if now.end is not UNSET and not now.failed:
         return End("converged", now.end)

@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from exporter.changes.pointer import split
 from exporter.changes.redact import mask
+from exporter.rollout.rules import plain
 from exporter.timestamps import Timestamp, normalise
 
 
@@ -104,7 +105,7 @@ def read(version: Version, rules: Rules) -> Readiness:
         if phase is not None:
             conditions = (*conditions, phase)
             basis = "phase"
-            word = "ready" if phase.good else "failed" if _plain(phase.status) in rules.failed_words else "unready"
+            word = "ready" if phase.good else "failed" if plain(phase.status) in rules.failed_words else "unready"
             blame = None if phase.good else phase
     if word == "silent":
         word, basis = ("silent", "") if observed is None else ("ready", "observed_generation")
@@ -173,14 +174,10 @@ def _phase(version: Version, rules: Rules) -> Condition | None:
         for segment in rest:
             value = value.get(segment) if isinstance(value, dict) else None
         if isinstance(value, str):
-            word = _plain(value)
+            word = plain(value)
             known = word in rules.ready_words or word in rules.unready_words or word in rules.failed_words
             return Condition(pointer, _cut(value), good=word in rules.ready_words) if known else None
     return None
-
-
-def _plain(word: str) -> str:
-    return word.lower().replace(" ", "").replace("-", "").replace("_", "")
 
 
 def _field(fields: Any, name: str) -> Any:  # noqa: ANN401 - any JSON

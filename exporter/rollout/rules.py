@@ -55,6 +55,11 @@ def claim(text: str) -> Claim:
     return Claim(type_, status or "True", reason)
 
 
+def plain(word: str) -> str:
+    """Write a word of a phase as it is compared: without case, blanks and dashes."""
+    return word.lower().replace(" ", "").replace("-", "").replace("_", "")
+
+
 class Rules(Struct, frozen=True, kw_only=True):
     """How the objects of some types say that they are ready.
 
@@ -66,7 +71,7 @@ class Rules(Struct, frozen=True, kw_only=True):
         bad: what says that something is wrong that may still pass
         failed: what says that it will not pass by itself: the end of a rollout
         phases: pointers to a word, for objects without such conditions; the first that is there counts
-        ready_words: of those, in lower case and without blanks, what means ready
+        ready_words: of those, as `plain` writes them, what means ready
         unready_words: what means not (yet) ready; any other word says nothing
         failed_words: of the unready ones, what is the end of a rollout
         timeout_ns: how long a rollout may take, nanoseconds; None as set for all

@@ -9,28 +9,38 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict, replace
 
-from exporter.records import Rollout, RolloutResult, Stage, record_id
+from exporter.records import Rollout, Stage, record_id
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exporter.records import RolloutEnd, RolloutResult
     from exporter.rollout.lifecycle import End
     from exporter.rollout.values import Open
     from exporter.timestamps import Timestamp
 
 
-def close(now: Open, result: RolloutResult, end: End, observed: Timestamp) -> Rollout:
+def close(now: Open, result: RolloutEnd, end: End, observed: Timestamp) -> Rollout:
     """Tell a rollout that has ended, as a whole."""
+    return _told(now, result, end.at, observed, settled=end.settled)
+
+
+def so_far(now: Open, at: Timestamp) -> Rollout:
+    """Tell how a rollout stands that has not ended."""
+    return _told(now, "open", at, at)
+
+
+def _told(now: Open, result: RolloutResult, at: Timestamp, observed: Timestamp, *, settled: bool = False) -> Rollout:
     begun = now.begun
-    ended = max(end.at, begun.started)
+    ended = max(at, begun.started)
     blame = None if result == "converged" else now.blame
     return Rollout(
         **asdict(begun),
         observed=observed,
         ended=ended,
         result=result,
-        settled=end.settled,
+        settled=settled,
         condition=blame.type if blame else "",
         status=blame.status if blame else "",
         reason=blame.reason if blame else "",

@@ -160,6 +160,14 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
         return "overdue" if self.pending else "unready" if self.unready else "at_rest"
 
     @property
+    def waiting_since(self) -> Timestamp | None:
+        """Since when a change of what is wanted has been waiting to come true; None where none is."""
+        if self.pending:
+            return self.pending
+        now = self.open
+        return now.begun.started if now is not None and now.speaks and now.begun.opened != "readiness" else None
+
+    @property
     def shown(self) -> bool:
         """Tell whether it has series of its own."""
         return bool(self.open or self.unready or self.pending)

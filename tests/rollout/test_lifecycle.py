@@ -10,7 +10,6 @@ from msgspec import UNSET
 from exporter.records import Link
 from exporter.rollout.lifecycle import MAX_MARKS
 from exporter.rollout.rules import Rules
-from exporter.rollout.values import Limits
 from tests.changes.objects import at, entry
 from tests.rollout.world import World, ready, status
 
@@ -197,7 +196,7 @@ def test_where_there_is_only_an_observed_generation_it_is_the_end() -> None:
 
 def test_without_a_generation_a_word_said_since_counts() -> None:
     """Where nothing says which generation is meant, a status written after the change is about it, a heartbeat not."""
-    world = World(limits=Limits(quiet=10**15))
+    world = World()
     world.see("10:00:01", event="added", mode="fresh")
     world.see("10:00:02", status=status(None, ready(), lastSeen="2026-03-01T10:00:00Z"))
     world.pass_time("10:30:00")

@@ -16,14 +16,15 @@ from exporter.model import Change, Event, ObjectKey, ResourceType, Scope, Stored
 from exporter.records import Record, Rollout, State
 from exporter.rollout.keeper import RolloutKeeper
 from exporter.rollout.lifecycle import Place
-from exporter.rollout.rules import Rulebook, Rules
-from exporter.rollout.values import Kept, Limits, decode
+from exporter.rollout.settings import RolloutSettings
+from exporter.rollout.values import Kept, decode
 from exporter.timestamps import Timestamp, from_nanoseconds, to_nanoseconds
 from tests.changes.objects import at
 
 
 if TYPE_CHECKING:
     from exporter.changes.step import Step
+    from exporter.rollout.rules import Rules
 
 
 def type_of(kind: str) -> ResourceType:
@@ -70,8 +71,8 @@ class Pages:
 class World:
     """Objects, what the tracker makes of them, and the keeper that follows."""
 
-    def __init__(self, *rules: Rules, limits: Limits | None = None) -> None:
-        self.rules, self.limits = rules, limits
+    def __init__(self, *rules: Rules) -> None:
+        self.rules = rules
         self.pages = Pages()
         self.stored: dict[ObjectKey, Stored] = {}
         self.buried: dict[ObjectKey, Tombstone] = {}
@@ -90,7 +91,7 @@ class World:
 
     def make_keeper(self) -> RolloutKeeper:
         """Make the keeper."""
-        return RolloutKeeper(Rulebook(self.rules), lambda: Place("cluster-1"), self.limits)
+        return RolloutKeeper(RolloutSettings(rules=self.rules), lambda: Place("cluster-1"))
 
     @property
     def told(self) -> list[Rollout]:
