@@ -28,8 +28,9 @@ from exporter.changes.redact import redact_text
 from exporter.delivery import Delivery
 from exporter.journal.store import Journal
 from exporter.metrics.health import Health
-from exporter.otlp.encode import Encoder
-from exporter.otlp.logs import OtlpLogs, open_sender
+from exporter.otlp.envelope import Envelope
+from exporter.otlp.logs import OtlpLogs
+from exporter.otlp.sender import open_sender
 from exporter.otlp.settings import resolve
 
 
@@ -60,8 +61,8 @@ async def drain(folder: Path, env: Mapping[str, str]) -> tuple[float, float]:
     assert settings is not None  # noqa: S101 - we have said where to
     loop = asyncio.get_running_loop()
     journal = Journal.open(folder)
-    encoder = Encoder(settings, journal_id=journal.id, cluster_uid=CLUSTER)
-    delivery = Delivery(journal, OtlpLogs(encoder, await open_sender(settings)), Health())
+    envelope = Envelope(settings, journal_id=journal.id, cluster_uid=CLUSTER)
+    delivery = Delivery(journal, OtlpLogs(envelope, await open_sender(settings)), Health())
     head = journal.head()
     began, used = loop.time(), time.process_time()
     running = asyncio.create_task(delivery.run())

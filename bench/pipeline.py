@@ -31,8 +31,9 @@ from exporter.changes.redact import redact_text
 from exporter.config import Config
 from exporter.history import changes as among
 from exporter.journal.store import Journal
-from exporter.otlp.encode import Encoder
-from exporter.otlp.logs import OtlpLogs, open_sender
+from exporter.otlp.envelope import Envelope
+from exporter.otlp.logs import OtlpLogs
+from exporter.otlp.sender import open_sender
 from exporter.otlp.settings import resolve
 
 
@@ -72,8 +73,8 @@ async def journal_of(script: Script, folder: Path, changes: int, env: Mapping[st
         journal.bind(CLUSTER)
         consumers: list[Consumer] = []
         if (settings := resolve(env)) is not None:
-            encoder = Encoder(settings, journal_id=journal.id, cluster_uid=CLUSTER)
-            consumers.append(OtlpLogs(encoder, await open_sender(settings)))
+            envelope = Envelope(settings, journal_id=journal.id, cluster_uid=CLUSTER)
+            consumers.append(OtlpLogs(envelope, await open_sender(settings)))
         exporter = app.Exporter(Config(), journal, api, CLUSTER, b"k" * 32, consumers)  # type: ignore[arg-type]
         stop = asyncio.Event()
         running = asyncio.create_task(exporter.run(stop))

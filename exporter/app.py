@@ -12,6 +12,7 @@ import os
 import secrets
 import signal
 import sqlite3
+import time
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,27 +45,35 @@ from exporter.metrics.drift import DriftMetrics
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.families import Families
 from exporter.metrics.health import Health
-from exporter.otlp.encode import Encoder
-from exporter.otlp.logs import OtlpLogs, open_sender
+from exporter.metrics.rollouts import RolloutMetrics
+from exporter.otlp.envelope import Envelope
+from exporter.otlp.logs import OtlpLogs
 from exporter.otlp.resource import detect
-from exporter.otlp.settings import resolve
+from exporter.otlp.sender import open_sender
+from exporter.otlp.settings import SIGNALS, resolve
+from exporter.otlp.traces import OtlpTraces
+from exporter.rollout.keeper import NAME as ROLLOUTS
+from exporter.rollout.keeper import RolloutKeeper
+from exporter.rollout.lifecycle import Place
 from exporter.supervisor import Supervisor
 from exporter.upkeep import Upkeep
 from exporter.web import serve
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from exporter.batch import Series
     from exporter.delivery import Consumer
+    from exporter.keepers import Keeper
     from exporter.model import ResourceType
     from exporter.options import RunOptions
-    from exporter.otlp.settings import Settings
+    from exporter.otlp.settings import Settings, Signal
 
 
 log = structlog.get_logger()
 
+_DELIVERING: dict[Signal, str] = {"logs": "delivering log records", "traces": "delivering traces"}
 _KEY_FILE = "redaction.key"
 # What cannot be committed within this time at the end is seen again after the next start.
 _LAST_COMMIT_SECONDS = 3.0
@@ -97,7 +106,7 @@ async def _run(options: RunOptions, config: Config) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    settings = resolve(os.environ)
+    settings = [found for signal in SIGNALS if (found := resolve(os.environ, signal)) is not None]
     health = Health()
     health.config_last_reload_successful.set(1)
     async with AsyncExitStack() as stack:
@@ -147,19 +156,25 @@ async def _unless(stop: asyncio.Event, question: Coroutine[Any, Any, str]) -> st
         await asyncio.gather(asking, stopped, return_exceptions=True)
 
 
-async def _consumers(settings: Settings | None, journal: Journal, config: Config, cluster_uid: str) -> list[Consumer]:
+async def _consumers(
+    settings: Sequence[Settings], journal: Journal, config: Config, cluster_uid: str
+) -> list[Consumer]:
     """Make the outputs that the environment asks for."""
-    if settings is None:
-        return []
-    encoder = Encoder(
-        settings,
-        journal_id=journal.id,
-        cluster_uid=cluster_uid,
-        cluster_name=config.cluster,
-        detected=detect(os.environ),
-    )
-    log.info("delivering log records", endpoint=settings.place)
-    return [OtlpLogs(encoder, await open_sender(settings))]
+    consumers: list[Consumer] = []
+    for one in settings:
+        if one.signal == "traces" and not config.rollout.enabled:
+            continue
+        envelope = Envelope(
+            one,
+            journal_id=journal.id,
+            cluster_uid=cluster_uid,
+            cluster_name=config.cluster,
+            detected=detect(os.environ),
+        )
+        log.info(_DELIVERING[one.signal], endpoint=one.place)
+        sender = await open_sender(one)
+        consumers.append(OtlpTraces(envelope, sender) if one.signal == "traces" else OtlpLogs(envelope, sender))
+    return consumers
 
 
 class Exporter:
@@ -190,7 +205,8 @@ class Exporter:
         health = health or Health()
         states = journal.states
         drifting = DriftMetrics(journal.kind, _OBJECT_SERIES, health.series_dropped)
-        self._metrics = metrics = Families(ChangeMetrics(), drifting)
+        rolling = RolloutMetrics(journal.kind, _OBJECT_SERIES, health.series_dropped)
+        self._metrics = metrics = Families(ChangeMetrics(), drifting, rolling)
         totals, counted = journal.totals()
         metrics.restore(totals)
         while rows := journal.after(counted, _COUNT_AT_ONCE):
@@ -207,7 +223,10 @@ class Exporter:
         metrics.objects(journal.counts())
         if not config.drift.enabled:
             journal.forget_states(DRIFT)
+        if not config.rollout.enabled:
+            journal.forget_states(ROLLOUTS)
         drifting.load(states.tallies(DRIFT), states.shown(DRIFT))
+        rolling.feed(states.shown(ROLLOUTS))
         redactor = Redactor(key, config.changes.redact)
         writers = WriterTable(
             {
@@ -220,7 +239,13 @@ class Exporter:
             config.drift, journal, self._inbox, self._follower, writers, redactor,
             Redactor(key, config.changes.redact), health, lambda: (cluster_uid, journal.epoch),
         )  # fmt: skip
-        keepers = Keepers((self._judging.keeper,) if config.drift.enabled else (), states, health)
+        rollouts = RolloutKeeper(config.rollout, lambda: Place(cluster_uid, journal.epoch))
+        rollouts.restore(((key, state) for key, _, state in states.shown(ROLLOUTS)), time.time_ns())
+        wanted: list[tuple[bool, Keeper]] = [
+            (config.drift.enabled, self._judging.keeper),
+            (config.rollout.enabled, rollouts),
+        ]
+        keepers = Keepers([keeper for enabled, keeper in wanted if enabled], states, health)
         self._tracker = Tracker(
             cluster_uid=cluster_uid,
             redactor=redactor,

@@ -128,6 +128,18 @@ def _parser() -> argparse.ArgumentParser:
     flag("--fail", action="store_true", help="exit with 1 where something is not as declared, for scripts")
     flag("-o", dest="output", choices=("table", "json"), default="table", help="form (default: %(default)s)")
 
+    flag = add("rollouts", "Show what is being rolled out, for how long, and what it waits for.", _rollouts)
+    _data_dir(flag)
+    flag(
+        "object",
+        nargs="?",
+        metavar="KIND/NAME",
+        help="draw its last rollout as a waterfall; globs; /NAME may be left out",
+    )
+    flag("--namespace", metavar="N", help="namespace of the object; '' for what is cluster-scoped; globs")
+    flag("--since", type=_since, metavar="T", help="those that have ended since, too: 1h, or a time")
+    flag("-o", dest="output", choices=("table", "json"), default="table", help="form (default: %(default)s)")
+
     add_demo_flags(add("demo", "Play a scripted day on an emulated API server, and show what is seen of it.", _demo))
 
     flag = add("check-config", "Read a configuration file and say what it selects.", _check_config)
@@ -210,6 +222,12 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _drift(options: argparse.Namespace) -> int:
     from exporter.cli_drift import show  # noqa: PLC0415
+
+    return show(options)
+
+
+def _rollouts(options: argparse.Namespace) -> int:
+    from exporter.cli_rollouts import show  # noqa: PLC0415
 
     return show(options)
 

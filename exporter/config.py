@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from msgspec import Struct
 
-from exporter import config_drift
+from exporter import config_drift, config_rollout
 from exporter import config_shapes as shapes
 from exporter import config_values as values
 from exporter.drift.settings import DriftSettings
 from exporter.errors import ConfigError
+from exporter.rollout.settings import RolloutSettings
 
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Config(Struct, frozen=True):
     changes: Changes = Changes()
     journal: JournalLimits = JournalLimits()
     drift: DriftSettings = DriftSettings()
+    rollout: RolloutSettings = RolloutSettings()
     otlp: Otlp = Otlp()
 
 
@@ -201,5 +203,6 @@ _SCHEMA: dict[str, tuple[str, Parse]] = {
     ),
     "journal": ("journal", shapes.section(JournalLimits, _JOURNAL)),
     "drift": ("drift", config_drift.read),
+    "rollout": ("rollout", config_rollout.read),
     "otlp": ("otlp", shapes.section(Otlp, {})),
 }

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from exporter.batch import Batch
     from exporter.changes.step import Step
     from exporter.metrics.health import Health
-    from exporter.model import ObjectKey
+    from exporter.model import Change, ObjectKey
     from exporter.records import Record, State
 
 
@@ -46,6 +46,9 @@ class Book:
         states: those that are committed
         batch: those that will be
 
+    Attributes:
+        belongs: trace and span of the rollout that the change of this step belongs to
+
     """
 
     def __init__(self, keeper: str, states: States, batch: Batch) -> None:
@@ -55,6 +58,7 @@ class Book:
         self._before: dict[ObjectKey, State | None] = {}
         self._kept: dict[ObjectKey, State | None] = {}
         self._told: list[Record] = []
+        self.belongs: tuple[str, str] | None = None
 
     def get(self, key: ObjectKey) -> State | None:
         """Give what is kept of an object, as the steps before left it."""
@@ -67,6 +71,10 @@ class Book:
     def tell(self, record: Record) -> None:
         """Tell what was concluded."""
         self._told.append(record)
+
+    def belong(self, trace: str, span: str) -> None:
+        """Say to which rollout the change of this step belongs."""
+        self.belongs = (trace, span)
 
     def close(self) -> None:
         """Hand all of it to the batch."""
@@ -129,8 +137,11 @@ class Keepers:
         self._states = states
         self._health = health
 
-    def step(self, step: Step, batch: Batch) -> None:
+    def step(self, step: Step, batch: Batch) -> Change | None:
         """Tell all of a step; either everything that follows from it is in the batch then, or nothing.
+
+        Returns:
+            the change of the step as it is to be told
 
         Raises:
             sqlite3.Error, JournalError: the journal cannot be read for now
@@ -141,8 +152,13 @@ class Keepers:
             book = Book(name, self._states, batch)
             if self._safely(name, lambda keeper=keeper, book=book: keeper.step(step, book)):  # type: ignore[misc]
                 books.append(book)
+        change = step.change
         for book in books:
             book.close()
+            if change is not None and book.belongs is not None:
+                trace, span = book.belongs
+                change = replace(change, trace=trace, span=span)
+        return change
 
     def time(self, at: int, limit: int, batch: Batch) -> bool:
         """Tell whose time has come; give whether there may be more.

@@ -141,7 +141,8 @@ class Change(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One version of one object: what changed against the version before, and who did it.
 
     `happened` is absent where nothing in the object tells; `gap` marks what was found by listing after an
-    interruption, so that versions in between may be missing.
+    interruption, so that versions in between may be missing. `trace` and `span` (32 and 16 hex digits) are those of
+    the rollout that it belongs to, if one is open.
     """
 
     id: str
@@ -162,6 +163,8 @@ class Change(Struct, frozen=True, omit_defaults=True, kw_only=True):
     writer: Writer
     heartbeat: bool = False
     gap: bool = False
+    trace: str = msgspec.field(default="", name="trace_id")
+    span: str = msgspec.field(default="", name="span_id")
 
     @property
     def matters(self) -> bool:

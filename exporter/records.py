@@ -8,13 +8,17 @@ names are a contract and only ever grow.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from exporter.model import Change, Writer, WriterClass
 from exporter.timestamps import Timestamp
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class State(Struct, frozen=True):
@@ -144,21 +148,145 @@ class Transition(Struct, frozen=True, omit_defaults=True, kw_only=True):
     managers: tuple[str, ...] = ()
 
 
+# -- rollouts -------------------------------------------------------------------------------------------------------
+
+RolloutEnd = Literal["converged", "failed", "timed_out", "superseded", "deleted"]
+RolloutResult = RolloutEnd | Literal["open"]
+Opening = Literal["created", "spec", "readiness"]
+LinkKind = Literal["previous", "owner", "upstream"]
+
+ROLLOUT_RESULTS: tuple[RolloutEnd, ...] = get_args(RolloutEnd)
+
+
+class Stage(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """How long a condition took to come to a status: from the status before, or from the start of the rollout.
+
+    Attributes:
+        span: 16 hex digits, deterministic
+        condition: its type; a JSON Pointer for a phase; empty for the generation that the controller says to have seen
+        status: what it came to; empty where the condition went; in a stage that is `open`, what it stayed at
+        reason, message: given with that status; the message masked and cut
+        before: the status before, empty where there was none
+        started, ended: as observed, or where nobody was there to observe, as the object tells
+        transition: lastTransitionTime, as the object tells it
+        open: the rollout ended while it lasted, and it is not as it should be
+
+    """
+
+    span: str = msgspec.field(name="span_id")
+    condition: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    before: str = ""
+    started: Timestamp
+    ended: Timestamp
+    transition: Timestamp | UnsetType = UNSET
+    open: bool = False
+
+
+class Link(Struct, frozen=True):
+    """What else a rollout has to do with.
+
+    Attributes:
+        trace: 32 hex digits
+        span: 16 hex digits
+        kind: previous (the object's last rollout), owner (one that does not hold it), upstream (an annotation)
+
+    """
+
+    trace: str = msgspec.field(name="trace_id")
+    span: str = msgspec.field(name="span_id")
+    kind: LinkKind
+
+
+class Rollout(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A rollout from its beginning to its end: told once, as a whole, when it has ended.
+
+    Attributes:
+        id: deterministic, as a change's
+        observed: when it was noticed that it has ended
+        trace, span: 32 and 16 hex digits, deterministic; those that are held by their owner's have its trace
+        parent: the span of its owner's rollout, 16 hex digits; empty where it has a trace of its own
+        group, version, kind, namespace, name, uid: the object
+        generation: that was rolled out
+        ordinal: 0 for a change of what is wanted, else which loss of readiness in this generation it was
+        opened: what began it
+        started, ended: as observed, or where nobody was there to observe, as the object tells
+        result: how it ended; `open` where it has not, and is only shown as it stands
+        settled: it was ready all along and its controller said nothing; then nobody knows how long it took
+        condition, status, reason, message: what kept it from being ready, where it ended otherwise; masked and cut
+        change: id of the change that began it
+        writer: of that change, where it is one of what is wanted
+        fields: paths that it changed, at most so many; `truncated` where there were more
+        gap: it began, or went on, while nobody was watching
+        stages: of its conditions, in order of their ends; `left_out` counts those beyond the limit
+        children: rollouts of owned objects that began meanwhile and ended before it was told
+        links: what else it has to do with
+
+    """
+
+    id: str
+    observed: Timestamp
+    trace: str = msgspec.field(name="trace_id")
+    span: str = msgspec.field(name="span_id")
+    parent: str = msgspec.field(default="", name="parent_span_id")
+    group: str = ""
+    version: str
+    kind: str
+    namespace: str = ""
+    name: str
+    uid: str
+    generation: int
+    ordinal: int = 0
+    opened: Opening
+    started: Timestamp
+    ended: Timestamp
+    result: RolloutResult
+    settled: bool = False
+    condition: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    change: str = ""
+    writer: Writer | UnsetType = UNSET
+    fields: tuple[str, ...] = ()
+    truncated: bool = False
+    gap: bool = False
+    stages: tuple[Stage, ...] = ()
+    left_out: int = 0
+    children: tuple[Rollout, ...] = ()
+    links: tuple[Link, ...] = ()
+
+    @property
+    def spans(self) -> int:
+        """How many spans it is drawn with."""
+        return sum(1 + len(one.stages) for one in self.all())
+
+    def all(self) -> Iterator[Rollout]:
+        """Go through it and the rollouts that it holds, at any depth."""
+        yield self
+        for child in self.children:
+            yield from child.all()
+
+
 # -- in the journal ------------------------------------------------------------------------------------------------
 
-Record = Change | Transition
-RecordKind = Literal["drift"]
+Record = Change | Transition | Rollout
+RecordKind = Literal["drift", "rollout"]
 
 _encoder = msgspec.json.Encoder()
 _DECODERS: dict[RecordKind | None, msgspec.json.Decoder[Any]] = {
     None: msgspec.json.Decoder(Change),
     "drift": msgspec.json.Decoder(Transition),
+    "rollout": msgspec.json.Decoder(Rollout),
 }
+_KINDS: dict[type[Record], RecordKind] = {Transition: "drift", Rollout: "rollout"}
 
 
 def kind_of(record: Record) -> RecordKind | None:
     """Name the kind of a record as the journal notes it; None is a change."""
-    return "drift" if isinstance(record, Transition) else None
+    return _KINDS.get(type(record))
 
 
 def encode_record(record: Record) -> bytes:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from exporter.config import Config
     from exporter.drift.settings import DriftSettings
     from exporter.model import Change, ChangeType, FieldChange, Writer
+    from exporter.rollout.settings import RolloutSettings
 
 
 HEADINGS = ("EVENT", "CHANGE", "RESOURCE", "TIME", "WHO", "FIELD")
@@ -230,6 +231,7 @@ def describe(config: Config, today: date) -> list[str]:
         "ignore paths": ", ".join(config.changes.ignore_paths),
         "retention": f"{_duration(limits.retention_ns)}, {_size(limits.size_bytes)}",
         **_drift(config.drift, today),
+        "rollouts": _rollouts(config.rollout),
     }
     width = max(map(len, facts)) + len(_GAP)
     return [f"{name:<{width}}{visible(fact)}" for name, fact in facts.items() if fact]
@@ -256,6 +258,14 @@ def _drift(drift: DriftSettings, today: date) -> dict[str, str]:
         "declarers": ", ".join(f"{name}: {' '.join(globs)}" for name, globs in drift.declarers.items()),
         "ignored": ", ".join(ignored) or "nothing",
     }
+
+
+def _rollouts(rollout: RolloutSettings) -> str:
+    """Say how rollouts are followed."""
+    if not rollout.enabled:
+        return "off"
+    rules = f", by {len(rollout.rules)} rules of the file and the shipped ones" if rollout.rules else ""
+    return f"up to {_duration(rollout.timeout_ns)}, over after {_duration(rollout.settle_ns)}{rules}"
 
 
 def _duration(nanoseconds: int) -> str:

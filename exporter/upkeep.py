@@ -11,7 +11,6 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from exporter.drift.keeper import NAME as DRIFT
 from exporter.errors import JournalError
 from exporter.journal.damage import remedy
 
@@ -126,8 +125,9 @@ class Upkeep:
             self._health.drift_rule_hits.labels(rule).inc(count - self._counted.get(rule, 0))
         self._counted = dict(hits)
         self._metrics.expire(time.time())
-        if self._metrics.drift.hungry:
-            self._metrics.drift.feed(self._journal.states.shown(DRIFT))
+        for keeper, part in self._metrics.of_objects.items():
+            if part.hungry:
+                part.feed(self._journal.states.shown(keeper))
         self._tell_crowded(crowded=sizes.changes < _FEW and (sizes.used > most or care.full), used=sizes.used)
         await care.look()
         return bool(evicted) and not care.full

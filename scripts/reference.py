@@ -1,9 +1,9 @@
 """Writes the tables that the program itself can tell: commands, flags, metrics, ignore rules, what proves what.
 
 In a page, `<!-- generated: commands -->`, `… flags NAME -->`, `… metrics GLOB… -->`, `… ignored -->` or
-`… mechanisms -->` begins such a
-table and `<!-- end -->` ends it; what is between is replaced (`make docs`), or compared (`--check`). What has no table
-anywhere is an error, so that nothing new stays unsaid. Must never touch the prose around the tables.
+`… mechanisms -->` begins such a table and `<!-- end -->` ends it; what is between is replaced (`make docs`), or
+compared (`--check`). What has no table anywhere is an error, so that nothing new stays unsaid. Must never touch the
+prose around the tables.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ from exporter.metrics.changes import ChangeMetrics
 from exporter.metrics.drift import DriftMetrics
 from exporter.metrics.families import Families
 from exporter.metrics.health import Health
+from exporter.metrics.rollouts import RolloutMetrics
 from exporter.model import Change, ObjectKey, Writer
-from exporter.records import Finding, Transition
+from exporter.records import Finding, Rollout, State, Transition
+from exporter.rollout.readiness import Condition
+from exporter.rollout.values import Kept, encode
 from exporter.timestamps import now
 from scripts.mutations import MUTATIONS
 
@@ -168,7 +171,7 @@ def main() -> int:
 
 
 def _page_of_changes() -> str:
-    """What /metrics shows of one change and one drift: all that the families need to show their labels."""
+    """What /metrics shows of one change, one drift and one rollout: all that the families need to show their labels."""
     change = Change(
         id="", observed=now(), event="modified", change="spec", group="g", version="v1", kind="K", namespace="n",
         name="x", uid="u", resource_version="1", writer=Writer(source="unresolved"),
@@ -192,7 +195,22 @@ def _page_of_changes() -> str:
             )
         ]
     )  # fmt: skip
-    return Families(changes, drift).render(openmetrics=False).decode()
+    rollouts = RolloutMetrics(lambda _, resource: resource, 1, health.series_dropped)
+    bad = Condition("Ready", "False", since=change.observed)
+    kept = Kept(uid="u", group=change.group, kind=change.kind, pending=change.observed, unready=(bad,))
+    rollouts.count([_rollout(change)])
+    rollouts.feed([(key, change.kind, State(encode(kept), kept.tally, shown=True))])
+    return Families(changes, drift, rollouts).render(openmetrics=False).decode()
+
+
+def _rollout(change: Change) -> Rollout:
+    """A rollout that a change has begun, and that has ended."""
+    return Rollout(
+        id="", trace="", span="", opened="spec", result="converged", generation=1,
+        version=change.version, uid=change.uid,
+        **{name: getattr(change, name) for name in ("group", "kind", "namespace", "name", "observed")},
+        started=change.observed, ended=change.observed,
+    )  # fmt: skip
 
 
 def _first_sample(page: str, name: str) -> str:

@@ -277,6 +277,7 @@ namespaces    all
 retention     7d, 1 GiB
 drift         after 2m, over after 1m, flapping at 3 in 1h, controllers: report
 ignored       by the shipped rules
+rollouts      up to 1h, over after 5s
 """
     code, out, err = run(capsys, "check-config", str(path))
     assert (0, re.sub(" +", " ", expected), "") == (code, re.sub(" +", " ", out), err)

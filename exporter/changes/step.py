@@ -44,5 +44,6 @@ class Step(Struct, frozen=True):
     new: Version | None = None
 
 
-# Takes a step in, and puts what follows from it into the batch. Must not raise: the change itself must not be lost.
-Follow = Callable[[Step, "Batch"], None]
+# Takes a step in, puts what follows from it into the batch, and gives the change back as it is to be told, if there is
+# one: with the rollout that it belongs to. Must not raise: the change itself must not be lost.
+Follow = Callable[[Step, "Batch"], Change | None]

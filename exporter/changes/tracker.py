@@ -62,8 +62,9 @@ class _Recent(Struct, frozen=True):
     untouched: bool
 
 
-def _nobody(_step: Step, _batch: Batch) -> None:
+def _nobody(step: Step, _batch: Batch) -> Change | None:
     """Follow nothing."""
+    return step.change
 
 
 class Tracker:
@@ -208,7 +209,7 @@ class Tracker:
             seen.type, key, seen.head.uid, "added", change, seen.observed, writer,
             meta=meta, happened=created, gap=seen.mode == "catch_up",
         )  # fmt: skip
-        self._follow(Step(seen.type, key, seen.head.uid, seen.observed, told, new=version), batch)
+        told = self._follow(Step(seen.type, key, seen.head.uid, seen.observed, told, new=version), batch) or told
         if seen.mode == "catch_up" and not (restored or seen.scope.selectors):
             batch.coalesced += _swallowed(_UNBORN, meta)
         batch.changes.append(told)
@@ -249,7 +250,7 @@ class Tracker:
             meta=meta, happened=happened, fields=fields, truncated=truncated, heartbeat=heartbeat,
             gap=seen.mode == "catch_up",
         )  # fmt: skip
-        self._follow(Step(seen.type, key, old.uid, seen.observed, told, was, version), batch)
+        told = self._follow(Step(seen.type, key, old.uid, seen.observed, told, was, version), batch) or told
         if seen.mode == "catch_up":
             batch.coalesced += _swallowed(was.metadata, meta)
         batch.truncated += truncated
@@ -276,10 +277,10 @@ class Tracker:
 
     def _gone(self, step: Step, batch: Batch) -> None:
         """Let an object go, and tell so if there is a change to be told."""
-        self._follow(step, batch)
-        if step.change is not None:
+        told = self._follow(step, batch) or step.change
+        if told is not None:
             self._graves.bury(step.key, step.uid, step.observed, batch)
-            batch.changes.append(step.change)
+            batch.changes.append(told)
         batch.objects[step.key] = None
         self._recent.pop(step.key, None)
         batch.count(step.type, step.key.namespace, -1)

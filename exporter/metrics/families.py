@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exporter.drift.keeper import NAME as DRIFT
 from exporter.model import Change
+from exporter.rollout.keeper import NAME as ROLLOUTS
 
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from exporter.batch import Batch, Series
     from exporter.metrics.changes import ChangeMetrics
     from exporter.metrics.drift import DriftMetrics
+    from exporter.metrics.rollouts import RolloutMetrics
     from exporter.records import Record
 
 
@@ -22,13 +25,18 @@ class Families:
     Args:
         changes: of changes
         drift: of drift
+        rollouts: of rollouts
+
+    Attributes:
+        of_objects: those that show single objects, by the keeper of the states that they show
 
     """
 
-    def __init__(self, changes: ChangeMetrics, drift: DriftMetrics) -> None:
+    def __init__(self, changes: ChangeMetrics, drift: DriftMetrics, rollouts: RolloutMetrics) -> None:
         self.changes = changes
         self.drift = drift
-        self._parts = (changes, drift)
+        self.of_objects: dict[str, DriftMetrics | RolloutMetrics] = {DRIFT: drift, ROLLOUTS: rollouts}
+        self._parts = (changes, drift, rollouts)
 
     def restore(self, totals: Mapping[Series, float]) -> None:
         """Take over the totals of a former run."""
@@ -39,7 +47,8 @@ class Families:
         """Count rows of the journal that no total has."""
         rows = list(rows)
         self.changes.count(row for _, row in rows if isinstance(row, Change))
-        self.drift.count(record for _, record in rows)
+        for part in self.of_objects.values():
+            part.count(record for _, record in rows)
 
     def objects(self, counts: Mapping[tuple[str, str, str], int]) -> None:
         """Take over how many objects there are of each (group, kind, namespace)."""

@@ -51,11 +51,20 @@ class Histogram:
         self._exemplars: dict[tuple[tuple[str, ...], int], Exemplar] = {}
         self._moved: set[Series] = set()
 
+    def hold(self, labels: tuple[str, ...]) -> list[int]:
+        """Show the series of some labels, at 0 before the first observation; give its buckets."""
+        labels = tuple(map(label_value, labels))
+        held = self._counts.get(labels)
+        if held is None:
+            held = self._counts[labels] = [0] * len(self._bounds)
+            self._sums[labels] = 0.0
+        return held
+
     def observe(self, labels: tuple[str, ...], value: float, exemplar: Exemplar | None = None) -> None:
         """Take in an observation."""
         labels = tuple(map(label_value, labels))
         place = bisect_left(self._bounds, value)
-        self._hold(labels)[place] += 1
+        self.hold(labels)[place] += 1
         self._sums[labels] += value
         self._moved.update(((self._name, *labels, self._names[place]), (self._name, *labels, _SUM)))
         if exemplar is not None:
@@ -67,10 +76,10 @@ class Histogram:
             if series and series[0] == self._name and len(series) == len(self._family.labels) + 2:
                 _, *labels, which = series
                 if which == _SUM:
-                    self._hold(tuple(labels))
+                    self.hold(tuple(labels))
                     self._sums[tuple(labels)] = value
                 elif which in self._names:
-                    self._hold(tuple(labels))[self._names.index(which)] = int(value)
+                    self.hold(tuple(labels))[self._names.index(which)] = int(value)
 
     def unsaved(self) -> dict[Series, float]:
         """Give the totals that have moved since `saved` was called last."""
@@ -105,13 +114,6 @@ class Histogram:
         own = ",".join(pairs)
         yield f"{self._name}_sum{{{own}}} {number(self._sums[labels])}\n"
         yield f"{self._name}_count{{{own}}} {total}\n"
-
-    def _hold(self, labels: tuple[str, ...]) -> list[int]:
-        held = self._counts.get(labels)
-        if held is None:
-            held = self._counts[labels] = [0] * len(self._bounds)
-            self._sums[labels] = 0.0
-        return held
 
 
 def _told(exemplar: Exemplar) -> str:

@@ -1,9 +1,9 @@
-"""Changes as OTLP log records: one ResourceLogs for each namespace, in the changes' order. Drift: `transitions`.
+"""Changes as OTLP log records, and drift with them: `transitions`.
 
 Pure, and it must never fail: a record that cannot be encoded would stop delivery. What does not fit is left out and
 said so. Secrets were taken out before the journal; nothing is taken out here.
 
-Field numbers: opentelemetry-proto 1.x, `logs.proto`, `resource.proto`, `logs_service.proto`. Names of attributes:
+Field numbers: opentelemetry-proto 1.x, `logs.proto`. Names of attributes:
 `k8s.*`, `service.*`, `user.name` and `log.record.uid` from the semantic conventions, all else `customresource.*`.
 """
 
@@ -17,25 +17,23 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET
 
-from exporter import __version__
 from exporter.model import Change
 from exporter.otlp.line import line
 from exporter.otlp.transitions import transition
-from exporter.otlp.wire import Attribute, delimited, fixed64_tag, length_tag, utf8, varint, varint_tag
+from exporter.otlp.wire import Attribute, delimited, fixed32_tag, fixed64_tag, length_tag, utf8, varint, varint_tag
 from exporter.timestamps import to_nanoseconds
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from exporter.model import ChangeType, FieldChange, Writer
-    from exporter.otlp.settings import Settings
-    from exporter.records import Record
+    from exporter.otlp.envelope import Envelope
+    from exporter.records import Transition
     from exporter.timestamps import Timestamp
 
 
 MAX_DIFF = 32 * 1024
-SCOPE_NAME = "customresource-exporter"
 # Loki refuses what is an hour behind the newest entry of a stream, and what is ten minutes in the future.
 _LATE = 30 * 60 * 1_000_000_000
 _EARLY = 5 * 60 * 1_000_000_000
@@ -47,13 +45,11 @@ _EVENT_NAMES: dict[ChangeType, str] = {
     "deleted": "customresource.deleted",
 }
 _UPDATED = "customresource.updated"
-_KEPT_RESOURCES = 4096
 
-# ExportLogsServiceRequest.resource_logs; ResourceLogs.resource, .scope_logs; ScopeLogs.scope, .log_records
-_RESOURCE_LOGS, _RESOURCE, _SCOPE_LOGS, _SCOPE, _RECORD = (length_tag(number) for number in (1, 1, 2, 1, 2))
 _TIME, _OBSERVED = fixed64_tag(1), fixed64_tag(11)
 _TIMES = struct.Struct("<cQcQ")
 _SEVERITY = varint_tag(2) + varint(_INFO)
+_TRACE, _SPAN, _SAMPLED = length_tag(9), length_tag(10), fixed32_tag(8) + (1).to_bytes(4, "little")
 _BODY, _STRING = length_tag(5), length_tag(1)
 _EVENT_NAME_FIELDS = {
     name: delimited(length_tag(12), name.encode()) + _SEVERITY for name in {*_EVENT_NAMES.values(), _UPDATED}
@@ -90,72 +86,12 @@ _USER_NAME = _attribute("user.name")
 _RECORD_UID = _attribute("log.record.uid")
 
 
-class Encoder:
-    """Encodes batches for one endpoint.
-
-    The user's attributes win over ours for `service.*`; what is said of the cluster and the namespace (`k8s.cluster.*`,
-    `k8s.namespace.name`) is about the objects, so ours win there: an operator that injects the exporter's own
-    namespace must not move every record into it.
-
-    Args:
-        settings: for `service.name` and the user's attributes
-        journal_id: becomes `service.instance.id`, stable over restarts
-        cluster_uid: of the cluster that is watched
-        cluster_name: a name for people, may be empty
-        detected: what resource detectors found; everything else wins over it
-
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        journal_id: str,
-        cluster_uid: str,
-        cluster_name: str = "",
-        detected: Mapping[str, str] | None = None,
-    ) -> None:
-        attributes = {
-            **(detected or {}),
-            "service.version": __version__,
-            "service.instance.id": journal_id,
-            **dict(settings.attributes),
-            "service.name": settings.service_name,
-            "k8s.cluster.uid": cluster_uid,
-        }
-        if cluster_name:
-            attributes["k8s.cluster.name"] = cluster_name
-        attributes.pop("k8s.namespace.name", None)
-        self._attributes = attributes
-        self._resources: dict[str, bytes] = {}
-        scope = delimited(length_tag(1), SCOPE_NAME.encode()) + delimited(length_tag(2), __version__.encode())
-        self._scope = delimited(_SCOPE, scope)
-
-    def request(self, rows: Iterable[Record]) -> bytes:
-        """Encode changes, and what was concluded from them, as an ExportLogsServiceRequest."""
-        records: dict[str, list[bytes]] = {}
-        for row in rows:
-            if isinstance(row, Change):
-                records.setdefault(row.namespace, []).append(delimited(_RECORD, record(row)))
-            else:
-                records.setdefault(row.verdict.namespace, []).append(delimited(_RECORD, transition(row)))
-        return b"".join(
-            delimited(
-                _RESOURCE_LOGS,
-                self._resource(namespace) + delimited(_SCOPE_LOGS, self._scope + b"".join(of_namespace)),
-            )
-            for namespace, of_namespace in records.items()
-        )
-
-    def _resource(self, namespace: str) -> bytes:
-        known = self._resources.get(namespace)
-        if known is None:
-            attributes = self._attributes | ({"k8s.namespace.name": namespace} if namespace else {})
-            known = delimited(_RESOURCE, b"".join(Attribute(1, name).text(text) for name, text in attributes.items()))
-            if len(self._resources) >= _KEPT_RESOURCES:  # namespaces come and go
-                self._resources.clear()
-            self._resources[namespace] = known
-        return known
+def request(envelope: Envelope, rows: Iterable[Change | Transition]) -> bytes:
+    """Encode changes, and what was concluded of drift, as an ExportLogsServiceRequest."""
+    return envelope.request(
+        (row.namespace, record(row)) if isinstance(row, Change) else (row.verdict.namespace, transition(row))
+        for row in rows
+    )
 
 
 def record(change: Change) -> bytes:
@@ -186,8 +122,14 @@ def record(change: Change) -> bytes:
             _GAP if change.gap else b"",
             _diff(change.fields, truncated=change.truncated) if change.fields or change.truncated else b"",
             _RECORD_UID.text(uid),
+            _rollout(change) if change.trace else b"",
         )
     )
+
+
+def _rollout(change: Change) -> bytes:
+    """Name the trace and the span of the rollout that a change belongs to."""
+    return delimited(_TRACE, bytes.fromhex(change.trace)) + delimited(_SPAN, bytes.fromhex(change.span)) + _SAMPLED
 
 
 def _nanoseconds(timestamp: Timestamp) -> int:

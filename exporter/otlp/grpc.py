@@ -17,11 +17,14 @@ from exporter.otlp.tls import tls_context
 
 
 if TYPE_CHECKING:
-    from exporter.otlp.settings import Settings
+    from exporter.otlp.settings import Settings, Signal
     from exporter.verdicts import Verdict
 
 
-METHOD = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+METHODS: dict[Signal, str] = {
+    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+}
 _STATUS_DETAILS = "grpc-status-details-bin"
 _OPTIONS = (
     ("grpc.primary_user_agent", f"customresource-exporter/{__version__}"),
@@ -68,7 +71,7 @@ class GrpcSender:
 
         hide = self._settings.hide
         # Without a serializer and a deserializer bytes go in and come out.
-        export = self._channel.unary_unary(METHOD)
+        export = self._channel.unary_unary(METHODS[self._settings.signal])
         try:
             answer = await export(payload, timeout=self._settings.timeout, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
@@ -77,8 +80,8 @@ class GrpcSender:
                 await self._renew()
             trailers = dict(error.trailing_metadata() or ())
             words = hide((error.details() or "").encode("utf-8", "replace")).decode()
-            return verdict.grpc(code, words, trailers.get(_STATUS_DETAILS, b""))
-        return verdict.accepted(hide(answer))
+            return verdict.grpc(code, words, trailers.get(_STATUS_DETAILS, b""), self._settings.signal)
+        return verdict.accepted(hide(answer), signal=self._settings.signal)
 
     async def close(self) -> None:
         """Close the channel."""

@@ -104,7 +104,9 @@ class HttpSender:
                     response.close()
                     break
             headers = {name: self._hide(response.headers.get(name, "")) for name in verdict.HEADERS}
-            return verdict.http(response.status, headers, self._settings.hide(bytes(body)), datetime.now(UTC))
+            return verdict.http(
+                response.status, headers, self._settings.hide(bytes(body)), datetime.now(UTC), self._settings.signal
+            )
 
     def _hide(self, text: str) -> str:
         return self._settings.hide(text.encode("utf-8", "replace")).decode()

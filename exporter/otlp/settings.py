@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Protocol = Literal["http/protobuf", "grpc"]
 Signal = Literal["logs", "traces"]
+
+SIGNALS: tuple[Signal, ...] = get_args(Signal)
 
 DEFAULT_SERVICE_NAME = "customresource-exporter"
 _DEFAULT_TIMEOUT = 10.0
@@ -63,6 +65,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Where and how to send one signal.
 
     Attributes:
+        signal: what is sent
         endpoint: the whole URL for HTTP; for gRPC its target, `host:port`
         insecure: no TLS
         headers: names in lower case
@@ -80,6 +83,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     protocol: Protocol
     endpoint: str
     insecure: bool
+    signal: Signal = "logs"
     headers: tuple[tuple[str, Secret], ...] = ()
     timeout: float = _DEFAULT_TIMEOUT
     gzip: bool = False
@@ -153,6 +157,7 @@ def resolve(environ: Mapping[str, str], signal: Signal = "logs") -> Settings | N
         protocol=protocol,
         endpoint=endpoint,
         insecure=insecure,
+        signal=signal,
         headers=tuple(headers.items()),
         timeout=_timeout(*variables.find("TIMEOUT")),
         gzip=_compression(*variables.find("COMPRESSION")),

@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from exporter.errors import MAX_SERVER_TEXT
 from exporter.verdicts import Done, Misconfigured, Poison, Retry
@@ -28,9 +29,15 @@ from exporter.verdicts import Done, Misconfigured, Poison, Retry
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from exporter.otlp.settings import Signal
     from exporter.verdicts import Verdict
 
 
+# What answers for each signal, and where it says how much was rejected.
+_ANSWERS: dict[Signal, tuple[type[ExportLogsServiceResponse | ExportTraceServiceResponse], str]] = {
+    "logs": (ExportLogsServiceResponse, "rejected_log_records"),
+    "traces": (ExportTraceServiceResponse, "rejected_spans"),
+}
 MAX_ANSWER = 64 * 1024
 HEADERS = ("Content-Type", "Location", "Retry-After")
 # However long we are asked to stay away, after a quarter of an hour we ask again: what waits costs disk, which has an
@@ -48,8 +55,8 @@ _TOO_LARGE = ("larger than max", "exceeds maximum size", "message too large")
 _HTTP_REMEDIES = {
     401: "the credentials are missing or refused: check OTEL_EXPORTER_OTLP_HEADERS",
     403: "the credentials do not allow sending: check OTEL_EXPORTER_OTLP_HEADERS and the rights behind them",
-    404: "there is no OTLP at this path: OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/logs appended, "
-    "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is used as it is",
+    404: "there is no OTLP at this path: OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/{signal} appended, "
+    "OTEL_EXPORTER_OTLP_{SIGNAL}_ENDPOINT is used as it is",
     405: "something other than OTLP answers here: check OTEL_EXPORTER_OTLP_ENDPOINT",
     407: "the proxy wants credentials: check HTTPS_PROXY",
     415: "the endpoint does not take protobuf: check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_PROTOCOL",
@@ -76,12 +83,12 @@ _GRPC_LASTING = {
 _GRPC_REMEDIES = {
     "UNAUTHENTICATED": _HTTP_REMEDIES[401],
     "PERMISSION_DENIED": _HTTP_REMEDIES[403],
-    "UNIMPLEMENTED": "the endpoint takes no logs over gRPC, or not with this compression: check "
+    "UNIMPLEMENTED": "the endpoint takes no {signal} over gRPC, or not with this compression: check "
     "OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL and OTEL_EXPORTER_OTLP_COMPRESSION",
 }
 
 
-def http(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Verdict:
+def http(status: int, headers: Mapping[str, str], body: bytes, now: datetime, signal: Signal = "logs") -> Verdict:
     """Judge an HTTP answer.
 
     Args:
@@ -89,6 +96,7 @@ def http(status: int, headers: Mapping[str, str], body: bytes, now: datetime) ->
         headers: of the answer; those in `HEADERS` are looked up
         body: of the answer; the first `MAX_ANSWER` bytes are enough
         now: with a time zone, for a Retry-After that is a date
+        signal: what was sent
 
     """
     reason = f"http_{status}"
@@ -98,7 +106,8 @@ def http(status: int, headers: Mapping[str, str], body: bytes, now: datetime) ->
             return Misconfigured("web_page", f"a web page answers, which is no OTLP endpoint: {_HTTP_REMEDY}")
         # An endpoint that only queues may answer 202 in any words; but a 200 is to be an answer of OTLP.
         unreadable = _UNREADABLE if status == HTTPStatus.OK else ""
-        return accepted(body, json="json" in kind, warning="" if status in _USUAL else reason, unreadable=unreadable)
+        warning = "" if status in _USUAL else reason
+        return accepted(body, json="json" in kind, warning=warning, unreadable=unreadable, signal=signal)
     if _MULTIPLE_CHOICES <= status < _BAD_REQUEST:
         place = headers.get("Location", "").partition("?")[0]
         return Misconfigured(reason, f"the endpoint redirects to {_printable(place)}: set the endpoint to that")
@@ -107,16 +116,17 @@ def http(status: int, headers: Mapping[str, str], body: bytes, now: datetime) ->
         return Poison(_with(reason, words))
     if status in _BUSY or not _BAD_REQUEST <= status < _SERVER_ERROR:
         return _later(reason, _retry_after(headers.get("Retry-After", ""), now), words)
-    return Misconfigured(reason, _with(_HTTP_REMEDIES.get(status, _HTTP_REMEDY), words))
+    return Misconfigured(reason, _with(_for(signal, _HTTP_REMEDIES.get(status, _HTTP_REMEDY)), words))
 
 
-def grpc(code: str, details: str, status: bytes = b"") -> Verdict:
+def grpc(code: str, details: str, status: bytes = b"", signal: Signal = "logs") -> Verdict:
     """Judge a call that failed.
 
     Args:
         code: name of the status code, as `UNAVAILABLE`
         details: the server's words
         status: the trailer `grpc-status-details-bin`, where a server says how long to wait
+        signal: what was sent
 
     """
     reason = f"grpc_{code.lower()}"
@@ -127,7 +137,7 @@ def grpc(code: str, details: str, status: bytes = b"") -> Verdict:
     if code == "RESOURCE_EXHAUSTED" and any(mark in words for mark in _TOO_LARGE):
         return Poison(_with(reason, details))
     if remedy := _GRPC_REMEDIES.get(code):
-        return Misconfigured(reason, _with(remedy, details))
+        return Misconfigured(reason, _with(_for(signal, remedy), details))
     if code == "UNAVAILABLE":
         for mark, (lasting, remedy) in _GRPC_LASTING.items():
             if mark in words:
@@ -143,17 +153,26 @@ def _later(reason: str, asked: float | None, words: str) -> Retry:
     return Retry(reason, _LONGEST_WAIT, message=_with(told, words))
 
 
-def accepted(body: bytes, *, json: bool = False, warning: str = "", unreadable: str = _UNREADABLE) -> Done:
-    """Read an ExportLogsServiceResponse: some records may have been rejected. They must not be sent again.
+def _for(signal: Signal, remedy: str) -> str:
+    """Name the signal in a remedy that depends on it."""
+    return remedy.replace("{signal}", signal).replace("{SIGNAL}", signal.upper())
+
+
+def accepted(
+    body: bytes, *, json: bool = False, warning: str = "", unreadable: str = _UNREADABLE, signal: Signal = "logs"
+) -> Done:
+    """Read an ExportLogsServiceResponse, or that of traces: some records may have been rejected, for good.
 
     Args:
         body: of the answer; one that cannot be read says nothing against the records
         json: it is JSON, as some endpoints answer whatever they are asked
         warning: a reason for doubt
         unreadable: the reason for doubt where the body cannot be read, and there is no other
+        signal: what was sent
 
     """
-    answer = ExportLogsServiceResponse()
+    answers, count = _ANSWERS[signal]
+    answer = answers()
     try:
         if json:
             json_format.Parse(body or b"{}", answer, ignore_unknown_fields=True)
@@ -162,7 +181,7 @@ def accepted(body: bytes, *, json: bool = False, warning: str = "", unreadable: 
     except (DecodeError, json_format.ParseError, UnicodeDecodeError, RecursionError):
         return Done(warning=warning or unreadable)
     partial = answer.partial_success
-    return Done(max(0, partial.rejected_log_records), _printable(partial.error_message), warning)
+    return Done(max(0, getattr(partial, count)), _printable(partial.error_message), warning)
 
 
 def _with(remedy: str, words: str) -> str:

@@ -1,4 +1,4 @@
-"""The few pieces of protobuf's wire format that OTLP log records are made of.
+"""The few pieces of protobuf's wire format that OTLP records are made of.
 
 Building the same bytes through generated classes costs several times as much, and the encoder is what limits
 delivery. Nothing here knows what the fields mean; `tests/otlp` reads everything back with the generated classes.
@@ -8,7 +8,7 @@ Source: protobuf.dev, "Encoding"; field numbers of `KeyValue` and `AnyValue` fro
 from __future__ import annotations
 
 
-_VARINT, _FIXED64, _LENGTH = 0, 1, 2
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _ONE_BYTE = 0x80
 _MASK_64 = (1 << 64) - 1
 
@@ -48,6 +48,11 @@ def varint_tag(field: int) -> bytes:
 def fixed64_tag(field: int) -> bytes:
     """Give the tag of a field of eight bytes."""
     return varint(field << 3 | _FIXED64)
+
+
+def fixed32_tag(field: int) -> bytes:
+    """Give the tag of a field of four bytes."""
+    return varint(field << 3 | _FIXED32)
 
 
 def utf8(text: str) -> bytes:

@@ -11,7 +11,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from exporter.model import Change, ChangeType, FieldChange, Writer
 from exporter.otlp import verdict
-from exporter.otlp.encode import MAX_DIFF, Encoder
+from exporter.otlp.encode import MAX_DIFF, request
+from exporter.otlp.envelope import Envelope
 from exporter.otlp.resource import detect
 from exporter.otlp.settings import Settings, resolve
 from exporter.timestamps import Timestamp
@@ -53,8 +54,8 @@ CHANGE = Change(
 def decoded(*changes: Change) -> ExportLogsServiceRequest:
     """What an endpoint gets."""
     settings = Settings(protocol="http/protobuf", endpoint="http://localhost", insecure=True)
-    encoder = Encoder(settings, journal_id="j-1", cluster_uid="c-1", cluster_name="prod")
-    return ExportLogsServiceRequest.FromString(encoder.request(changes))
+    envelope = Envelope(settings, journal_id="j-1", cluster_uid="c-1", cluster_name="prod")
+    return ExportLogsServiceRequest.FromString(request(envelope, changes))
 
 
 def record_attributes() -> dict[str, str]:
@@ -119,6 +120,7 @@ def test_the_variables_that_are_set_in_examples_work() -> None:
     """Every OTEL_* variable that a page sets is one in the table, with a value that the program takes."""
     text = section(page(LOGS), "## Environment variables")
     known = {name for cells in rows(text) for cell in cells[:2] for name in code(cell)}
+    known |= {name.replace("LOGS", "TRACES") for name in known}
     found = 0
     for path in PAGES:
         given = re.findall(r'\b(OTEL_[A-Z_]+)="?([^\s"`…]+)', path.read_text(encoding="utf-8"))

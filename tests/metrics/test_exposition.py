@@ -94,7 +94,11 @@ def golden(*, openmetrics: bool) -> str:
         "# HELP customresource_last_change_timestamp_seconds When a change of this sort was last seen.",
         "# TYPE customresource_last_change_timestamp_seconds gauge",
         f'customresource_last_change_timestamp_seconds{{{place},change="spec"}} 1250000000.5',
-        *product().drift.render(openmetrics=openmetrics).decode().splitlines(),
+        *(
+            line
+            for part in product().of_objects.values()
+            for line in part.render(openmetrics=openmetrics).decode().splitlines()
+        ),
         f"# HELP own_build{'' if openmetrics else '_info'} A build.",
         f"# TYPE own_build{'' if openmetrics else '_info'} {'info' if openmetrics else 'gauge'}",
         'own_build_info{version="1"} 1.0',
@@ -169,7 +173,7 @@ async def test_the_whole_page(accept: str, content_type: str, openmetrics: bool)
     page = await exposition(some_changes(), FewOwn()).scrape(accept)
     assert (golden(openmetrics=openmetrics), content_type, "") == (page.body.decode(), page.content_type, page.encoding)
     parse: Callable[[str], Any] = parse_openmetrics if openmetrics else parse_text
-    assert len(list(parse(page.body.decode()))) == 16
+    assert len(list(parse(page.body.decode()))) == 20
 
 
 async def test_gzip_holds_the_same_page() -> None:

@@ -16,7 +16,9 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from exporter import __version__
 from exporter.model import FieldChange, Writer
-from exporter.otlp.encode import MAX_DIFF, Encoder, record
+from exporter.otlp.encode import MAX_DIFF, record
+from exporter.otlp.encode import request as encode_request
+from exporter.otlp.envelope import Envelope
 from exporter.otlp.settings import resolve
 from exporter.timestamps import Timestamp, to_nanoseconds
 from tests.otlp.made import made
@@ -55,17 +57,17 @@ def read(change: Change) -> tuple[LogRecord, dict[str, Any]]:
     return back, plain(back.attributes)
 
 
-def encoder(attributes: str = "", cluster_name: str = "") -> Encoder:
-    """Make an encoder with some attributes of the user."""
+def envelope(attributes: str = "", cluster_name: str = "") -> Envelope:
+    """Make an envelope with some attributes of the user."""
     found = resolve({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_RESOURCE_ATTRIBUTES": attributes})
     assert found is not None
-    return Encoder(found, journal_id="j-1", cluster_uid="c-1", cluster_name=cluster_name)
+    return Envelope(found, journal_id="j-1", cluster_uid="c-1", cluster_name=cluster_name)
 
 
-def request(changes: Iterable[Change], by: Encoder | None = None) -> ExportLogsServiceRequest:
+def request(changes: Iterable[Change], by: Envelope | None = None) -> ExportLogsServiceRequest:
     """Encode a batch and read it back."""
     back = ExportLogsServiceRequest()
-    back.ParseFromString((by or encoder()).request(changes))
+    back.ParseFromString(encode_request(by or envelope(), changes))
     return back
 
 
@@ -237,7 +239,7 @@ def test_resource_attributes() -> None:
     """The user's attributes win for the service, ours for what is said of cluster and namespace."""
     users = "service.name=mine,service.instance.id=i-1,team=a,"
     users += "k8s.namespace.name=monitoring,k8s.cluster.uid=x,k8s.cluster.name=y"
-    back = request([made()], encoder(users, "prod"))
+    back = request([made()], envelope(users, "prod"))
     expected = {
         "service.name": "mine",
         "service.version": __version__,
@@ -253,7 +255,7 @@ def test_resource_attributes() -> None:
 
 def test_cluster_scoped_objects_are_in_no_namespace() -> None:
     """A namespace that the user names, as operators do with the exporter's own, is not that of the objects."""
-    back = request([made(namespace="")], encoder("k8s.namespace.name=monitoring"))
+    back = request([made(namespace="")], envelope("k8s.namespace.name=monitoring"))
 
     assert "k8s.namespace.name" not in plain(back.resource_logs[0].resource.attributes)
 
@@ -271,11 +273,20 @@ def test_resource_by_default() -> None:
     assert expected == plain(back.resource_logs[0].resource.attributes)
 
 
+def test_a_change_of_a_rollout_has_its_trace() -> None:
+    """Where a change belongs to a rollout, its record names the trace and the span, as sampled; else it names none."""
+    alone, _ = read(made())
+    back, _ = read(made(trace="a" * 32, span="b" * 16))
+
+    assert (alone.trace_id, alone.span_id, alone.flags) == (b"", b"", 0)
+    assert (back.trace_id.hex(), back.span_id.hex(), back.flags) == ("a" * 32, "b" * 16, 1)
+
+
 def test_many_namespaces() -> None:
     """Namespaces that come and go are not remembered for ever."""
-    by = encoder()
+    by = envelope()
     for number in range(5000):
-        by.request([made(namespace=f"n{number}", fields=())])
+        by.request([(f"n{number}", b"")])
 
     assert len(by._resources) < 4097
 

@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 
 from exporter.errors import UsageError
 from exporter.otlp.grpc import GrpcSender
-from exporter.otlp.logs import open_sender
+from exporter.otlp.sender import open_sender
 from exporter.otlp.settings import resolve
 from exporter.verdicts import Done, Misconfigured, Poison, Retry
 from tests.faults.front import Front

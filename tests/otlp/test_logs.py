@@ -12,10 +12,11 @@ from exporter.batch import Batch
 from exporter.delivery import Delivery
 from exporter.journal.store import Journal
 from exporter.metrics.health import Health
-from exporter.otlp.encode import Encoder
+from exporter.otlp.envelope import Envelope
 from exporter.otlp.grpc import GrpcSender
 from exporter.otlp.http import HttpSender
-from exporter.otlp.logs import OtlpLogs, open_sender
+from exporter.otlp.logs import OtlpLogs
+from exporter.otlp.sender import open_sender
 from exporter.otlp.settings import resolve
 from tests.otlp.made import made
 
@@ -74,7 +75,7 @@ async def test_from_journal_to_endpoint(endpoint: Endpoint) -> None:
     journal.cursor(OtlpLogs.name)  # from here on
 
     async def run_once() -> None:
-        consumer = OtlpLogs(Encoder(settings, journal_id=journal.id, cluster_uid="c"), await open_sender(settings))
+        consumer = OtlpLogs(Envelope(settings, journal_id=journal.id, cluster_uid="c"), await open_sender(settings))
         delivery = Delivery(journal, consumer, Health())
         delivery.stop()  # a run after this delivers what there is, or fails once
         await delivery.run()

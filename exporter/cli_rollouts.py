@@ -1,0 +1,127 @@
+"""The command `rollouts`: reads what goes on, and what has ended, beside a running exporter, and shows it.
+
+Must never judge: a rollout has ended when the exporter says so.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import time
+from contextlib import closing
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from exporter.errors import JournalError
+from exporter.history import kinds
+from exporter.journal.read import open_reader
+from exporter.records import Rollout
+from exporter.rollout.keeper import NAME
+from exporter.rollout.telling import so_far
+from exporter.rollout.values import decode
+from exporter.rollout_view import Row, row_of, table, waterfall, why
+from exporter.tables import json_line, print_pieces
+from exporter.timestamps import from_nanoseconds
+
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from exporter.journal.read import Reader
+    from exporter.timestamps import Timestamp
+
+
+def show(options: argparse.Namespace) -> int:
+    """Show the rollouts that the options ask for.
+
+    Returns:
+        the exit code
+
+    Raises:
+        JournalError: there is no journal, or it cannot be read
+
+    """
+    now = from_nanoseconds(time.time_ns())
+    terminal = sys.stdout.isatty()
+    with closing(open_reader(Path(options.data_dir))) as reader:
+        try:
+            going_on = list(_open(reader, now))
+            overdue = [row for row in _overdue(reader, now) if _is_asked(row, options)]
+            ended = [one for one in _ended(reader, options) if _is_asked(one, options)]
+        except (sqlite3.Error, msgspec.MsgspecError) as error:
+            msg = f"cannot read the journal in {options.data_dir}: {error}; is the file damaged, or its disk full?"
+            raise JournalError(msg) from error
+    open_ = [one for one in going_on if _is_asked(one, options)]
+    if options.output == "json":
+        for one in (*ended, *open_):
+            sys.stdout.write(json_line(msgspec.json.encode(one), terminal=terminal) + "\n")
+    elif options.object is not None:
+        drawn = _last([*ended, *(_whole(one, going_on) for one in open_)])
+        for number, one in enumerate(drawn):
+            print_pieces(sys.stdout, [*([[("", "")]] if number else []), *waterfall(one)], terminal=terminal)
+        if not drawn:
+            sys.stderr.write(f"no rollout of {options.object} is known\n")
+    else:
+        rows = [*map(row_of, ended), *overdue, *map(row_of, open_)]
+        print_pieces(sys.stdout, table(rows), terminal=terminal)
+        sys.stderr.write(f"{len(open_)} open, {len(overdue)} overdue\n")
+    return 0
+
+
+def _open(reader: Reader, now: Timestamp) -> Iterator[Rollout]:
+    """Give the rollouts that go on, as they stand, the oldest first."""
+    found = []
+    for key, _, state in reader.states(NAME):
+        kept = decode(state.line) if key.name else None
+        if kept is not None and kept.open is not None and kept.open.speaks:
+            found.append(so_far(kept.open, now))
+    yield from sorted(found, key=lambda one: one.started)
+
+
+def _overdue(reader: Reader, now: Timestamp) -> Iterator[Row]:
+    """Give the objects whose last rollout has ended without coming true."""
+    for key, kind, state in reader.states(NAME):
+        kept = decode(state.line) if key.name else None
+        if kept is None or not kept.pending:
+            continue
+        blame = kept.unready[0] if kept.unready else None
+        yield Row(
+            state="overdue", kind=kind, namespace=key.namespace, name=key.name, generation=kept.generation,
+            since=kept.pending, until=now,
+            why=why(blame.type, blame.status, blame.reason, blame.message) if blame is not None else "",
+        )  # fmt: skip
+
+
+def _ended(reader: Reader, options: argparse.Namespace) -> Iterator[Rollout]:
+    """Give the rollouts that have ended, those that another one holds as well, in the order in which they were told."""
+    if options.since is None and options.object is None:
+        return
+    for _, record in reader.scan(options.since):
+        if isinstance(record, Rollout):
+            yield from record.all()
+
+
+def _whole(rollout: Rollout, open_: list[Rollout]) -> Rollout:
+    """Put what goes on below a rollout that goes on into it, at any depth."""
+    below = tuple(_whole(one, open_) for one in open_ if one.parent == rollout.span)
+    return replace(rollout, children=(*rollout.children, *below))
+
+
+def _last(rollouts: list[Rollout]) -> list[Rollout]:
+    """Choose the last rollout of each object."""
+    return list({(one.kind, one.uid): one for one in rollouts}.values())
+
+
+def _is_asked(one: Rollout | Row, options: argparse.Namespace) -> bool:
+    kind, _, name = (options.object or "*/*").partition("/")
+    group = one.group if isinstance(one, Rollout) else ""
+    return (
+        (options.namespace is None or fnmatchcase(one.namespace, options.namespace))
+        and fnmatchcase(one.name, name or "*")
+        and any(fnmatchcase(word, kind.lower()) for word in kinds(one.kind, group))
+    )

@@ -1,0 +1,113 @@
+"""The course of the rollouts that lie on the desk: what a look at an object, or the time, does to them.
+
+Here the lifecycle of one rollout and the family that it belongs to come together. Pure: time is an argument.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from exporter.rollout.family import adopt, ancestors, await_child, children, family, hand_over, join
+from exporter.rollout.lifecycle import (
+    at_rest,
+    closed,
+    cut_short,
+    deadline,
+    end_by_look,
+    end_by_time,
+    go_on,
+    open_rollout,
+    unready,
+)
+from exporter.rollout.telling import close
+
+
+if TYPE_CHECKING:
+    from exporter.model import ObjectKey
+    from exporter.rollout.desk import Desk, Running
+    from exporter.rollout.lifecycle import End, Place
+    from exporter.rollout.values import Look
+    from exporter.timestamps import Timestamp
+
+
+def take(desk: Desk, look: Look, place: Place, timeout: int, at: int) -> None:
+    """Take in a look at an object: it may end a rollout, begin one, carry one on, or show the object at rest.
+
+    Args:
+        desk: what is kept
+        look: at the object
+        place: what ids are made of
+        timeout: how long a rollout of it may take, nanoseconds
+        at: when what it shows happened, nanoseconds since the Unix epoch
+
+    """
+    key = look.key
+    habits = desk.habits(key)
+    running = desk.running(key)
+    if running is not None and (end_ := end_by_look(running.now, look)):
+        end(desk, running, end_, look.observed)
+        desk.belong(running.now)
+    kept = desk.get(key)
+    begun = open_rollout(kept, look, habits, timeout, place)
+    kept = begun or kept
+    if kept is None or kept.open is None:
+        desk.put(key, at_rest(kept, look, habits))
+        return
+    spoke = begun is None and kept.open.speaks
+    now = go_on(kept.open, look, habits)
+    desk.put(key, replace(kept, open=now, unready=unready(kept, look.readiness, look.observed)))
+    if begun is not None:
+        join(desk, key)
+    if now.speaks and not spoke:
+        await_child(desk, key)
+        adopt(desk, key, at)
+    if (running := desk.running(key)) is not None:
+        desk.belong(running.now)
+
+
+def let_go(desk: Desk, key: ObjectKey, observed: Timestamp, *, deleted: bool) -> None:
+    """Forget an object; a rollout of it that is open ends, and is told if the object was deleted."""
+    running = desk.running(key)
+    if running is not None and deleted:
+        end(desk, running, cut_short(running.now, "deleted", observed), observed)
+        desk.belong(running.now)
+    elif running is not None:
+        hand_over(desk, running.now, None)
+    desk.put(key, None)
+
+
+def pass_time(desk: Desk, key: ObjectKey, at: int, observed: Timestamp, *, late: bool) -> None:
+    """End what has ended by a time: the rollout of an object, and before it whatever has a say in its end.
+
+    Args:
+        desk: what is kept
+        key: the object
+        at: the time, nanoseconds since the Unix epoch
+        observed: when that is noticed
+        late: deadlines of the whole family may have passed unnoticed, and which came first matters
+
+    """
+    while True:
+        concerned = [key, *ancestors(desk, key)]
+        runnings = family(desk, concerned[-1]) if late else filter(None, map(desk.running, concerned))
+        first = min(runnings, key=lambda one: deadline(one.now, desk.limits), default=None)
+        end_ = None if first is None else end_by_time(first.now, at, desk.limits)
+        if first is None or end_ is None:
+            return
+        end(desk, first, end_, observed)
+
+
+def end(desk: Desk, running: Running, how: End, observed: Timestamp) -> None:
+    """End a rollout: it is told, or given to the one that it belongs to."""
+    if how.result == "timed_out":  # so have those that it waits for, and are told with it
+        for child in children(desk, running):
+            end(desk, child, cut_short(child.now, "timed_out", how.at), observed)
+        running = desk.running(running.key) or running
+    desk.put(running.key, closed(running.kept, how))
+    if how.result is None:
+        desk.learn(running.key, desk.habits(running.key).unsaid())
+        hand_over(desk, running.now, None)
+    else:
+        hand_over(desk, running.now, close(running.now, how.result, how, observed))

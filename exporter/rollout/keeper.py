@@ -1,0 +1,158 @@
+"""Follows the rollouts of all objects: reads what a step shows, and takes it in.
+
+Pure: states are looked up and kept through a book, time is an argument. What it holds in memory are hints to where
+open rollouts are and the habits of types; both come back from the states after a restart.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from exporter.rollout.course import let_go, pass_time, take
+from exporter.rollout.desk import Desk, Hints
+from exporter.rollout.lifecycle import begins, moment
+from exporter.rollout.readiness import read
+from exporter.rollout.rules import Rulebook
+from exporter.rollout.ties import owners, upstream
+from exporter.rollout.values import Look, decode
+from exporter.timestamps import from_nanoseconds, to_nanoseconds
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from exporter.changes.step import Step
+    from exporter.changes.version import Version
+    from exporter.model import ObjectKey
+    from exporter.records import State
+    from exporter.rollout.desk import Book
+    from exporter.rollout.habits import Habits
+    from exporter.rollout.lifecycle import Place
+    from exporter.rollout.readiness import Readiness
+    from exporter.rollout.settings import RolloutSettings
+
+
+NAME = "rollout"
+# After a restart, deadlines that passed meanwhile wait so long for what happened meanwhile.
+_GRACE = 20_000_000_000
+
+
+class RolloutKeeper:
+    """The keeper of rollouts.
+
+    Args:
+        settings: how rollouts are followed
+        place: what ids are made of, as it is now
+
+    """
+
+    name = NAME
+
+    def __init__(self, settings: RolloutSettings, place: Callable[[], Place]) -> None:
+        self._rulebook = Rulebook(settings.rules)
+        self._place = place
+        self._limits = settings.limits
+        self._annotations = settings.traceparent
+        self._hints = Hints()
+        self._habits: dict[tuple[str, str], Habits] = {}
+        self._awaited: set[ObjectKey] = set()
+        self._until = 0
+
+    def restore(self, states: Iterable[tuple[ObjectKey, State]], at: int) -> None:
+        """Find the open rollouts again after a restart.
+
+        Args:
+            states: those that are shown
+            at: the time, nanoseconds since the Unix epoch
+
+        """
+        for key, state in states:
+            kept = decode(state.line)
+            self._hints.note(key, None, kept)
+            if kept.open is not None:
+                self._awaited.add(key)
+        self._until = at + _GRACE
+
+    def step(self, step: Step, book: Book) -> None:
+        """Take in what became of an object."""
+        try:
+            self._step(step, book)
+        except BaseException:
+            self._habits.clear()  # what was learned from it may not have been kept
+            raise
+
+    def time(self, key: ObjectKey, at: int, book: Book) -> None:
+        """Take in that the time has come that the state of an object named."""
+        state = book.get(key)
+        if state is not None and at < self._until and key in self._awaited:
+            book.keep(key, replace(state, due=self._until))
+            return
+        desk = self._desk(book, key, at)
+        pass_time(desk, key, at, from_nanoseconds(at), late=bool(self._awaited))
+        desk.touch(key)
+        desk.close()
+
+    def _desk(self, book: Book, key: ObjectKey, at: int) -> Desk:
+        if at >= self._until:
+            self._awaited.clear()
+        self._awaited.discard(key)
+        return Desk(book, self._hints, self._habits, self._limits)
+
+    def _step(self, step: Step, book: Book) -> None:
+        if self._is_nothing_new(step):
+            return
+        key, change, new = step.key, step.change, step.new
+        rules = self._rulebook.of(step.type.group, step.type.kind)
+        desk = self._desk(book, key, to_nanoseconds(step.observed))
+        at = to_nanoseconds(moment(step.observed, UNSET if change is None else change.happened))
+        pass_time(desk, key, at, step.observed, late=bool(self._awaited))
+        kept = desk.get(key)
+        if kept is not None and (new is None or kept.uid != step.uid or not rules.follow):
+            let_go(desk, key, step.observed, deleted=change is not None)
+        if new is not None and rules.follow:
+            look = self._look(step, new)
+            learned = desk.habits(key) if look.before is None else desk.habits(key).after(look.before)
+            desk.learn(key, learned.after(look.readiness))
+            take(desk, look, self._place(), rules.timeout_ns or self._limits.timeout, at)
+        desk.close()
+
+    def _is_nothing_new(self, step: Step) -> bool:
+        """Tell cheaply of most steps that they have nothing to do with a rollout."""
+        change, old, new = step.change, step.old, step.new
+        if change is None or old is None or new is None or step.uid in self._hints.open:
+            return False
+        if change.change in ("spec", "deleting"):
+            return False
+        return change.heartbeat or old.fields.get("status") == new.fields.get("status")
+
+    def _look(self, step: Step, new: Version) -> Look:
+        rules = self._rulebook.of(step.type.group, step.type.kind)
+        seen = read(new, rules)
+        return Look(
+            type=step.type,
+            key=step.key,
+            uid=step.uid,
+            observed=step.observed,
+            change=step.change,
+            readiness=seen,
+            before=None if step.old is None else read(step.old, rules),
+            said=_has_said(step, new, seen),
+            owners=owners(new),
+            upstream=upstream(step.old, new, self._annotations) if begins(step.change) else (),
+        )
+
+
+def _has_said(step: Step, new: Version, seen: Readiness) -> bool:
+    """Tell whether a controller has written something that is more than a heartbeat.
+
+    What came in one version with what is wanted was said before, unless versions in between are missing.
+    """
+    change, old = step.change, step.old
+    if change is None or change.heartbeat or (begins(change) and not change.gap):
+        return False
+    if old is None:
+        return seen.word != "silent" or seen.observed is not None
+    return old.fields.get("status") != new.fields.get("status")

@@ -1,0 +1,200 @@
+"""What one version of an object says of itself: how far its controller has seen it, and whether it is ready.
+
+The meaning is that of kstatus (cli-utils, `pkg/kstatus`): an observedGeneration behind the generation, Reconciling or
+a ready condition that is not True mean "not yet", Stalled means "failed", and an object that says nothing is not
+judged. Must never keep a value as it came: messages are masked and cut, types and reasons are cut.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from exporter.changes.pointer import split
+from exporter.changes.redact import mask
+from exporter.rollout.rules import plain
+from exporter.timestamps import Timestamp, normalise
+
+
+if TYPE_CHECKING:
+    from exporter.changes.version import Version
+    from exporter.rollout.rules import Rules
+
+
+Word = Literal["silent", "unready", "failed", "ready"]
+Basis = Literal["", "observed_generation", "phase", "conditions"]
+
+MAX_CONDITIONS = 32
+MAX_WORD = 128
+MAX_MESSAGE = 512
+# What is decided first, the worst before the rest: the word, and whose claims lead to it.
+_WORSE: tuple[tuple[Word, str], ...] = (("failed", "failed"), ("unready", "bad"), ("unready", "busy"))
+_STATUSES = ("True", "False", "Unknown")
+
+
+class Condition(Struct, frozen=True, omit_defaults=True):
+    """One condition of an object, or its phase, whose `type` is then a pointer.
+
+    Args:
+        type: of the condition
+        status: True, False or Unknown; the word itself of a phase
+        reason: why, a word
+        message: why, for people; masked and cut
+        since: when it came to have that status, by its own account
+        good: it is as it should be; UNSET where the rules do not say what that is
+
+    """
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    since: Timestamp | UnsetType = UNSET
+    good: bool | UnsetType = UNSET
+
+
+class Readiness(Struct, frozen=True, omit_defaults=True):
+    """What an object says.
+
+    Args:
+        word: ready or not, by its conditions or phase alone; `failed` where that will not pass by itself
+        basis: what says so
+        generation: of the version; None where the type has none
+        observed: the newest generation that its controller says to have seen; None where it says nothing of it
+        explicit: it says so in `status.observedGeneration`, which is there to be kept up; conditions often are not
+        conditions: all of them, the first so many
+        blame: of those, the one that makes it not ready
+        deleting: it is on its way out
+
+    """
+
+    word: Word = "silent"
+    basis: Basis = ""
+    generation: int | None = None
+    observed: int | None = None
+    explicit: bool = False
+    conditions: tuple[Condition, ...] = ()
+    blame: Condition | None = None
+    deleting: bool = False
+
+    @property
+    def lag(self) -> int:
+        """By how many generations the controller is behind; 0 where it does not say."""
+        if self.generation is None or self.observed is None:
+            return 0
+        return max(0, self.generation - self.observed)
+
+
+def read(version: Version, rules: Rules) -> Readiness:
+    """Read what a version says of itself. Whatever it holds, this does not fail."""
+    metadata = version.metadata
+    generation = _integer(_field(metadata, "generation"))
+    deleting = "deletionTimestamp" in metadata.fields
+    status = _field(version, "status")
+    if not isinstance(status, dict):
+        return Readiness(generation=generation, deleting=deleting)
+    own = _integer(status.get("observedGeneration"))
+    conditions, seen = _conditions(status.get("conditions"), rules)
+    observed = max((one for one in (own, seen) if one is not None), default=None)
+    word, blame = _judge(conditions, rules)
+    basis: Basis = "conditions"
+    if word == "silent":
+        phase = _phase(version, rules)
+        if phase is not None:
+            conditions = (*conditions, phase)
+            basis = "phase"
+            word = "ready" if phase.good else "failed" if plain(phase.status) in rules.failed_words else "unready"
+            blame = None if phase.good else phase
+    if word == "silent":
+        word, basis = ("silent", "") if observed is None else ("ready", "observed_generation")
+    return Readiness(word, basis, generation, observed, own is not None, conditions, blame, deleting)
+
+
+def _judge(conditions: tuple[Condition, ...], rules: Rules) -> tuple[Word, Condition | None]:
+    """Decide by the conditions: what has failed, what is wrong or goes on, what is not ready, what is."""
+    for word, claims in _WORSE:
+        of_rules = getattr(rules, claims)
+        for one in conditions:
+            if any(claim.holds(one.type, one.status, one.reason) for claim in of_rules):
+                # That work goes on says less than what is not ready meanwhile.
+                return word, (_unready(conditions, rules) or one) if claims == "busy" else one
+    if unready := _unready(conditions, rules):
+        return "unready", unready
+    return ("ready" if any(one.type in rules.ready for one in conditions) else "silent"), None
+
+
+def _unready(conditions: tuple[Condition, ...], rules: Rules) -> Condition | None:
+    """Find the ready condition that does not hold: False before Unknown, in the rules' order."""
+    found = [one for one in conditions if one.type in rules.ready and one.status != "True"]
+    return min(found, key=lambda one: (one.status != "False", rules.ready.index(one.type)), default=None)
+
+
+def _conditions(value: Any, rules: Rules) -> tuple[tuple[Condition, ...], int | None]:  # noqa: ANN401 - any JSON
+    """Read a list of conditions, and the lowest generation for which the ready ones among them were set."""
+    found: dict[str, Condition] = {}
+    seen: list[int] = []
+    for item in value if isinstance(value, list) else ():
+        if not isinstance(item, dict) or len(found) >= MAX_CONDITIONS:
+            continue
+        type_, status = _cut(item.get("type")), item.get("status")
+        if not type_ or status not in _STATUSES or type_ in found:
+            continue
+        reason = _cut(item.get("reason"))
+        found[type_] = Condition(
+            type_,
+            status,
+            reason,
+            _cut(item.get("message"), MAX_MESSAGE),
+            normalise(item.get("lastTransitionTime")) or UNSET,
+            _good(type_, status, reason, rules),
+        )
+        generation = _integer(item.get("observedGeneration"))
+        if generation and type_ in rules.ready:  # 0 is what is written where nothing is meant
+            seen.append(generation)
+    return tuple(found.values()), min(seen, default=None)
+
+
+def _good(type_: str, status: str, reason: str, rules: Rules) -> bool | UnsetType:
+    """Tell whether a condition is as it should be; that work goes on is neither good nor bad."""
+    claims = (*rules.failed, *rules.bad)
+    if any(claim.holds(type_, status, reason) for claim in claims):
+        return False
+    if type_ in rules.ready:
+        return status == "True"
+    return True if any(claim.type == type_ for claim in claims) else UNSET
+
+
+def _phase(version: Version, rules: Rules) -> Condition | None:
+    """Find the phase, if it is a word that means something."""
+    for pointer in rules.phases:
+        first, *rest = split(pointer)
+        value = _field(version, first)
+        for segment in rest:
+            value = value.get(segment) if isinstance(value, dict) else None
+        if isinstance(value, str):
+            word = plain(value)
+            known = word in rules.ready_words or word in rules.unready_words or word in rules.failed_words
+            return Condition(pointer, _cut(value), good=word in rules.ready_words) if known else None
+    return None
+
+
+def _field(fields: Any, name: str) -> Any:  # noqa: ANN401 - any JSON
+    """Decode a field; one that cannot be decoded is as good as none."""
+    try:
+        return fields.get(name)
+    except msgspec.DecodeError:
+        return None
+
+
+def _integer(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63 else None
+
+
+def _cut(value: object, limit: int = MAX_WORD) -> str:
+    """Mask a text and cut it; what is no text is empty."""
+    if not isinstance(value, str):
+        return ""
+    text: str = mask(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,89 @@
+"""A rollout that has ended, as the one record that is told of it: with the stages of its conditions, and its children.
+
+Pure. Must never tell of two moments in the wrong order: what was seen after the end is not part of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import asdict, replace
+
+from exporter.records import Rollout, Stage, record_id
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exporter.records import RolloutEnd, RolloutResult
+    from exporter.rollout.lifecycle import End
+    from exporter.rollout.values import Open
+    from exporter.timestamps import Timestamp
+
+
+def close(now: Open, result: RolloutEnd, end: End, observed: Timestamp) -> Rollout:
+    """Tell a rollout that has ended, as a whole."""
+    return _told(now, result, end.at, observed, settled=end.settled)
+
+
+def so_far(now: Open, at: Timestamp) -> Rollout:
+    """Tell how a rollout stands that has not ended."""
+    return _told(now, "open", at, at)
+
+
+def _told(now: Open, result: RolloutResult, at: Timestamp, observed: Timestamp, *, settled: bool = False) -> Rollout:
+    begun = now.begun
+    ended = max(at, begun.started)
+    blame = None if result == "converged" else now.blame
+    return Rollout(
+        **asdict(begun),
+        observed=observed,
+        ended=ended,
+        result=result,
+        settled=settled,
+        condition=blame.type if blame else "",
+        status=blame.status if blame else "",
+        reason=blame.reason if blame else "",
+        message=blame.message if blame else "",
+        gap=now.gap,
+        stages=tuple(_stages(now, ended, unfinished=result != "converged")),
+        left_out=now.left_out,
+        children=tuple(retraced(child, begun.trace) for child in now.children),
+    )
+
+
+def retraced(rollout: Rollout, trace: str) -> Rollout:
+    """Put a rollout that ended before its owner's, and all that it holds, into the owner's trace."""
+    if rollout.trace == trace:
+        return rollout
+    return replace(rollout, trace=trace, children=tuple(retraced(child, trace) for child in rollout.children))
+
+
+def _stages(now: Open, ended: Timestamp, *, unfinished: bool) -> Iterator[Stage]:
+    """Turn marks into stages: each from the mark of the same condition before, or from the start."""
+    begun = now.begun
+    last: dict[str, Timestamp] = {}
+    numbers: dict[str, int] = {}
+
+    def span(condition: str) -> str:
+        numbers[condition] = number = numbers.get(condition, 0) + 1
+        return record_id(begun.id, number, "stage", condition)[:16]
+
+    for mark in now.marks:
+        if mark.at > ended:
+            continue
+        started = last.get(mark.type, begun.started)
+        last[mark.type] = mark.at
+        if mark.at == begun.started:
+            continue  # it began so
+        yield Stage(
+            span=span(mark.type), condition=mark.type, status=mark.status, reason=mark.reason, message=mark.message,
+            before=mark.before, started=started, ended=max(mark.at, started), transition=mark.since,
+        )  # fmt: skip
+    for one in now.conditions if unfinished else ():
+        if one.good is False:
+            yield Stage(
+                span=span(one.type), condition=one.type, status=one.status, reason=one.reason, message=one.message,
+                before=one.status, started=last.get(one.type, begun.started), ended=ended, transition=one.since,
+                open=True,
+            )  # fmt: skip
