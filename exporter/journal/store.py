@@ -54,6 +54,7 @@ class Journal:
 
     Attributes:
         id: the journal's own identity, made when the file was
+        epoch: how often the server's history was found to have gone backwards; part of every change id
         path: the file, None for a journal in memory
         states: what is kept of single objects
         care: looks after the files
@@ -84,6 +85,7 @@ class Journal:
         self.reader = Reader(connection)
         self.states = States(connection, self._types)
         self.id = self._meta_default("id", str(uuid.uuid4()))
+        self.epoch = int(self._meta_default("epoch", str(files.epoch(path))))
         self.care = Care(connection, path, self.limits)
         newest = connection.execute("SELECT observed FROM changes ORDER BY seq DESC LIMIT 1").fetchone()
         ahead = int(self.noted(_AHEAD) or 0)
@@ -144,16 +146,11 @@ class Journal:
             )
             raise JournalError(msg)
 
-    @property
-    def epoch(self) -> int:
-        """How often the server's history was found to have gone backwards; part of every change id."""
-        return int(self._meta_default("epoch", str(files.epoch(self.path))))
-
     def next_epoch(self) -> None:
         """Note that the server's history went backwards."""
-        number = self.epoch + 1
-        self.note("epoch", str(number))
-        files.keep_epoch(self.path, number)
+        self.note("epoch", str(self.epoch + 1))
+        self.epoch += 1
+        files.keep_epoch(self.path, self.epoch)
 
     def note(self, key: str, value: str) -> None:
         """Keep a small fact under a name."""

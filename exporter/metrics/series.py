@@ -133,7 +133,6 @@ class Lines:
         """Make a series, at 0."""
         family, *values = series
         line = self._lines[family][series] = Line(family, self._families[family].labels, values)
-        self._order[family].append(series)
         self._unsorted.add(family)
         self._pages.clear()
         return line
@@ -143,8 +142,7 @@ class Lines:
         gone = [series for series in gone if series in self]
         for series in gone:
             del self._lines[series[0]][series]
-        for name in {series[0] for series in gone}:
-            self._order[name] = [series for series in self._order[name] if series in self._lines[name]]
+            self._unsorted.add(series[0])
         if gone:
             self._pages.clear()
         self._moved.difference_update(gone)
@@ -176,10 +174,10 @@ class Lines:
 
     def _parts(self, *, openmetrics: bool) -> Iterator[bytes]:
         for name, family in self._families.items():
-            lines, order = self._lines[name], self._order[name]
+            lines = self._lines[name]
             if name in self._unsorted:
-                order.sort()  # nearly sorted already: new series stand at the end
+                self._order[name] = sorted(lines)
                 self._unsorted.discard(name)
             yield family.header(name, openmetrics=openmetrics)
-            for series in order:
+            for series in self._order[name]:
                 yield lines[series].text
