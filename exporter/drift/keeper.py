@@ -171,7 +171,7 @@ class DriftKeeper:
         self._tell(key, before, turn, at, book, change)
         after = turn.held
         dues = [due for due in (turn.due, after.fights.due()) if due is not None]
-        if after.state == "unmanaged" and not dues and not found.additions and after.memory == NO_MEMORY:
+        if after.state == "unmanaged" and not dues and not after.flags and after.memory == NO_MEMORY:
             book.keep(key, None)
         else:
             book.keep(key, after.keep(min(dues, default=None)))
