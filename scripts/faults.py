@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,8 @@ the server had assigned. `make faults` plays them all again and writes this page
 * **history**: whether the server still held every version when the fault was over. Where it did, each must be told,
   once and in order. Where it did not, nobody can tell them: then what the exporter holds must be what the server has,
   and the gap must be counted.
+* **twice**: told again under the same id. That happens to what was delivered, where the exporter could not know that it
+  had arrived; in the history nothing is ever twice.
 * **known to be lost**: the lower bound that the exporter itself counts
   (`customresource_exporter_versions_coalesced_total`).
 * **seconds**: from the end of the fault until everything was told.
@@ -73,9 +76,9 @@ def main() -> None:
     shown = Table(*COLUMNS)
     for row in rows:
         shown.add_row(*cells(row), style=None if row.lost == row.invented == row.twice == 0 else "yellow")
-    Console().print(shown)
-    cores = len(os.sched_getaffinity(0))
-    machine = f"{cores} cores, Python {platform.python_version()}"
+    Console(width=None if sys.stdout.isatty() else 160).print(shown)
+    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[2]
+    machine = f"{cores} cores under a load of {load:.0f}, Python {platform.python_version()}"
     PAGE.write_text(page(rows, datetime.now(UTC).strftime("%Y-%m-%d"), machine), encoding="utf-8")
 
 

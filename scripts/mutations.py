@@ -173,6 +173,13 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        "a server may be behind its own store",
+        "exporter/kube/collection.py",
+        "            return is_older(current, version) or not current.isdecimal()\n",
+        "            return bool(current)\n",
+        ("tests/kube/test_reflector.py::test_a_server_that_is_behind_its_own_store_is_no_history_that_went_backwards",),
+    ),
+    Mutation(
         "a broken list is no resume after a crash",
         "exporter/kube/reflector.py",
         '            await self._sink.put(Progress(self._collection.type, self._collection.scope, ""))\n',

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from exporter.changes.observation import Mode, Observation, read_bookmark, read_head
+from exporter.changes.order import is_older
 from exporter.changes.shallow import shallow
 from exporter.errors import ApiError, ClusterError, ExpiredError
 from exporter.kube.answers import api_error
@@ -269,14 +270,20 @@ class Collection:
         return page
 
     async def is_behind(self, version: str) -> bool:
-        """Ask whether the server has not yet reached a version. Then a watch from there is silent for ever."""
-        params = {"limit": "1", "resourceVersion": version, "resourceVersionMatch": "NotOlderThan"}
+        """Ask whether the server has not yet reached a version. Then a watch from there is silent for ever.
+
+        A server that says so may only be behind the others, or behind its own store; so it is asked once more, for
+        what the store holds now.
+        """
+        one = {"limit": "1", **self._selection.params()}
         try:
-            self._page(await self._api.get(self._path, {**params, **self._selection.params()}))
+            not_older = {"resourceVersion": version, "resourceVersionMatch": "NotOlderThan"}
+            self._page(await self._api.get(self._path, one | not_older))
         except ExpiredError:
             return False
         except ApiError as error:
-            if "ResourceVersionTooLarge" in error.causes or "Too large resource version" in error.message:
-                return True
-            raise
+            if "ResourceVersionTooLarge" not in error.causes and "Too large resource version" not in error.message:
+                raise
+            current = self._page(await self._api.get(self._path, one)).metadata.resource_version
+            return is_older(current, version) or not current.isdecimal()
         return False

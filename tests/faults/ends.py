@@ -133,11 +133,11 @@ def begin(life: Life) -> None:
 
 
 def rest(life: Life) -> None:
-    """Let it see what there is by now, then kill it."""
+    """Let it see what there is by now, and end in order."""
     begin(life)
     due = sum(map(len, life.trial.load.truth.values()))
     eventually(lambda: sum(counters(life.exporter).values()) >= due, 60)
-    life.exporter.kill()
+    stop(life.exporter)
 
 
 def stop(exporter: Exporter) -> None:

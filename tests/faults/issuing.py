@@ -223,7 +223,8 @@ async def connected(cluster: Cluster) -> AsyncIterator[aiohttp.ClientSession]:
 def writers(audit: Path) -> dict[tuple[str, str], set[str]]:
     """Give who asked for each version, by uid and number; several where some found nothing to write."""
     found: dict[tuple[str, str], set[str]] = {}
-    for line in audit.read_text(encoding="utf-8").splitlines():
+    files = audit.parent.glob(f"{audit.stem}*{audit.suffix}")  # a log that has grown large goes on in another file
+    for line in (line for file in files for line in file.read_text(encoding="utf-8").splitlines()):
         event = json.loads(line)
         meta = event.get("responseObject", {}).get("metadata", {})
         if "resourceVersion" in meta:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     # Gives what stands in a line's place; takes the line and those before it, oldest first.
     Spoil = Callable[[bytes, Sequence[bytes]], Lines]
 
+pytestmark = pytest.mark.timeout(1200 if FULL else 300)
 _TIMES = 12 if FULL else 1
 _ANSWERED = 6 if FULL else 1  # more than the failures after which a list is tried
 _EVERY = 5
@@ -135,7 +136,7 @@ async def test_nothing_in_a_stream_costs_or_makes_up_a_version(
             trial.proxy.instead(answer, times=_ANSWERED, when=_asks(trial, number))
         trial.proxy.cut()  # so that all watches are opened again
         async with trial.writing(per_second=200):
-            await asyncio.to_thread(eventually, lambda: not any(spoiler.left), 120.0)
+            await asyncio.to_thread(eventually, lambda: not any(spoiler.left), 600.0)
         rows: list[Row] = []
         try:
             await trial.settle("all of these at once", "watching", rows.append, within=90.0)

@@ -104,7 +104,7 @@ async def test_too_many_requests_are_answered_with_patience_not_with_a_list(tmp_
 async def test_a_server_behind_our_version_is_found_out_before_the_silence(tmp_path: Path) -> None:
     """When the server has not reached our version its history went backwards: everything is listed."""
     behind = status(504, "Timeout", causes=[{"reason": "ResourceVersionTooLarge"}])
-    script = [behind, Reply(200, [event("ADDED", 3), bookmark(3, end=True), STALL])]
+    script = [behind, page(3), Reply(200, [event("ADDED", 3), bookmark(3, end=True), STALL])]
     async with following(tmp_path, *script, version="999", mode="catch_up") as (server, sink):
         assert await sink.until(3) == ["progress ", "added 3 catch_up", "listed 3 catch_up 1"]
 
@@ -112,6 +112,20 @@ async def test_a_server_behind_our_version_is_found_out_before_the_silence(tmp_p
         "limit": "1", "resourceVersion": "999", "resourceVersionMatch": "NotOlderThan",
     }  # fmt: skip
     assert sink.told == ["went backwards", "listing history_went_backwards gap", "synced"]
+
+
+@pytest.mark.parametrize("current", [999, 1000])
+async def test_a_server_that_is_behind_its_own_store_is_no_history_that_went_backwards(
+    tmp_path: Path, current: int
+) -> None:
+    """Where only the server's cache has not reached our version, the watch goes on where it was."""
+    behind = status(504, "Timeout", causes=[{"reason": "ResourceVersionTooLarge"}])
+    stream = Reply(200, [event("MODIFIED", 1001), STALL])
+    async with following(tmp_path, behind, page(current), stream, version="999", mode="catch_up") as (server, sink):
+        assert await sink.until(1) == ["modified 1001 live"]
+
+    assert [request.query.get("resourceVersion") for request in server.requests] == ["999", None, "999"]
+    assert sink.told == ["synced"]
 
 
 async def test_a_stream_that_gave_nothing_is_doubted(tmp_path: Path) -> None:
