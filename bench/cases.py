@@ -70,6 +70,9 @@ def saturated(size: Size) -> Case:
     # The lines of a round are made before it and held in memory: of large ones there are fewer.
     small, large = ("--changes", size.changes), ("--size", _LARGE, "--changes", max(2_000, size.changes // 8))
     todo = [_Saturated(f"{sort}, {_SMALL} KiB", (sort, *small), _GOAL) for sort in _SORTS]
+    for what, names in (("drift not judged", ("drift",)), ("rollouts not followed", ("rollout",)),
+                        ("neither", ("drift", "rollout"))):  # fmt: skip
+        todo.append(_Saturated(f"spec, {_SMALL} KiB, {what}", ("spec", *small, "--without", *names), _GOAL))
     spread = ("spec", *small, "--objects", size.changes)
     todo.append(_Saturated(f"spec, {_SMALL} KiB, over {size.changes:,} objects", spread, _GOAL))
     named = ("spec", *small, "--suspicious")

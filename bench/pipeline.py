@@ -29,12 +29,14 @@ from bench.scripted import CLUSTER, Script, ScriptedApi
 from exporter import app, logs
 from exporter.changes.redact import redact_text
 from exporter.config import Config
+from exporter.drift.settings import DriftSettings
 from exporter.history import changes as among
 from exporter.journal.store import Journal
 from exporter.otlp.envelope import Envelope
 from exporter.otlp.logs import OtlpLogs
 from exporter.otlp.sender import open_sender
 from exporter.otlp.settings import resolve
+from exporter.rollout.settings import RolloutSettings
 
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 TYPES = 20
 # What is not a full group of a commit waits for the next tick: so many at the end are left out.
 _LAST = 1_000
+_DEFAULTS = Config()
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -57,7 +60,9 @@ class Run(Struct, frozen=True, kw_only=True):
     client_micros: float
 
 
-async def journal_of(script: Script, folder: Path, changes: int, env: Mapping[str, str]) -> tuple[float, float]:
+async def journal_of(
+    script: Script, folder: Path, changes: int, env: Mapping[str, str], config: Config = _DEFAULTS
+) -> tuple[float, float]:
     """Run an exporter on an empty journal until the changes are in it, and delivered where `env` says where to.
 
     Returns:
@@ -75,7 +80,7 @@ async def journal_of(script: Script, folder: Path, changes: int, env: Mapping[st
         if (settings := resolve(env)) is not None:
             envelope = Envelope(settings, journal_id=journal.id, cluster_uid=CLUSTER)
             consumers.append(OtlpLogs(envelope, await open_sender(settings)))
-        exporter = app.Exporter(Config(), journal, api, CLUSTER, b"k" * 32, consumers)  # type: ignore[arg-type]
+        exporter = app.Exporter(config, journal, api, CLUSTER, b"k" * 32, consumers)  # type: ignore[arg-type]
         stop = asyncio.Event()
         running = asyncio.create_task(exporter.run(stop))
         there = sum(len(lines) - 1 for lines in script.first.values()) - TYPES
@@ -126,7 +131,15 @@ def client(lines: list[Line]) -> float:
 
 
 def measure(
-    sort: Sort, *, size: int, changes: int, there: int, rounds: int, env: Mapping[str, str], suspicious: bool = False
+    sort: Sort,
+    *,
+    size: int,
+    changes: int,
+    there: int,
+    rounds: int,
+    env: Mapping[str, str],
+    suspicious: bool = False,
+    config: Config = _DEFAULTS,
 ) -> list[Run]:
     """Run rounds, each on a journal of its own, and the client in turn with them."""
     first, then = objects.lines(sort, types=TYPES, objects=there, size=size, changes=changes, suspicious=suspicious)
@@ -135,7 +148,7 @@ def measure(
     runs = []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory(prefix="bench-pipeline-") as folder:
-            seconds, cpu = uvloop.run(journal_of(script, Path(folder), changes, env))
+            seconds, cpu = uvloop.run(journal_of(script, Path(folder), changes, env, config))
             check(Path(folder), sort, changes)
         runs.append(
             Run(
@@ -148,7 +161,14 @@ def measure(
 
 
 def profile(
-    sort: Sort, *, size: int, changes: int, there: int, env: Mapping[str, str], suspicious: bool = False
+    sort: Sort,
+    *,
+    size: int,
+    changes: int,
+    there: int,
+    env: Mapping[str, str],
+    suspicious: bool = False,
+    config: Config = _DEFAULTS,
 ) -> list[Hot]:
     """Run once more, and look where the time goes; the start of the exporter is part of it."""
     first, then = objects.lines(sort, types=TYPES, objects=there, size=size, changes=changes, suspicious=suspicious)
@@ -156,7 +176,7 @@ def profile(
     sampler = Sampler()
     with tempfile.TemporaryDirectory(prefix="bench-pipeline-") as folder:
         sampler.start()
-        uvloop.run(journal_of(script, Path(folder), changes, env))
+        uvloop.run(journal_of(script, Path(folder), changes, env, config))
         sampler.stop()
     return sampler.hottest()
 
@@ -169,6 +189,13 @@ def main() -> None:
     parser.add_argument("--changes", type=int, default=20_000, help="in one round (%(default)d)")
     parser.add_argument("--objects", type=int, default=1_000, help="that change (%(default)d)")
     parser.add_argument("--suspicious", action="store_true", help="objects that have to be searched for secrets")
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        choices=("drift", "rollout"),
+        default=(),
+        help="sections of the configuration to disable",
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--deliver", choices=("http/protobuf", "grpc"), help="and on to an OTLP endpoint on another core"
@@ -177,6 +204,10 @@ def main() -> None:
     options = parser.parse_args()
     machine.as_the_exporter_does()
     logs.configure("error", "json", redact_text)
+    config = Config(
+        drift=DriftSettings(enabled="drift" not in options.without),
+        rollout=RolloutSettings(enabled="rollout" not in options.without),
+    )
     size = {
         "size": options.size * objects.KIB,
         "changes": options.changes,
@@ -192,9 +223,9 @@ def main() -> None:
             env = sink.settings(options.deliver)
         stack.enter_context(machine.one_core())  # only now: the endpoint may have the other one
         if options.profile:
-            found: object = profile(options.sort, **size, env=env)
+            found: object = profile(options.sort, **size, env=env, config=config)
         else:
-            found = measure(options.sort, **size, rounds=options.rounds, env=env)
+            found = measure(options.sort, **size, rounds=options.rounds, env=env, config=config)
             if sink is not None and sink.records != options.changes * options.rounds:
                 raise AssertionError(f"{sink.records} records have arrived, of {options.changes * options.rounds}")
     sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")

@@ -20,10 +20,11 @@ TEXTS = {
 The whole exporter in one process on one core, with its journal in a file on disk: lines of a watch, exactly as an API
 server sends them, over 20 types in pieces of 64 KiB; decoding, diff, writer, redaction, commit, metrics. Left out are
 the socket and TLS. The objects that change are drawn from 1,000, unless more are named. Nothing in them looks like a
-part of a secret, but for the line that says so: then all of an object is searched, which costs more. The other column
-is what the official Python client's `Watch` does with the same lines, in turn with ours in the same process: it
-decodes them to a dict, and nothing else. With delivery, the endpoint has the other core, and a change counts once the
-cursor has passed it.
+part of a secret, but for the line that says so: then all of an object is searched, which costs more. Drift is judged
+and rollouts are followed, but for the lines that say so: a tool declares each object, and people own two more fields of
+it. The other column is what the official Python client's `Watch` does with the same lines, in turn with ours in the
+same process: it decodes them to a dict, and nothing else. With delivery, the endpoint has the other core, and a change
+counts once the cursor has passed it.
 """.strip(),
     ),
     "real": Text(

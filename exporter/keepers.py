@@ -7,7 +7,7 @@ A bug that one object brings out in a keeper must never cost the change itself, 
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVarTuple
 
 import structlog
 from msgspec.structs import replace
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from exporter.model import Change, ObjectKey
     from exporter.records import Record, State
 
+
+Given = TypeVarTuple("Given")
 
 log = structlog.get_logger()
 
@@ -83,8 +85,9 @@ class Book:
             if state is None and before is None:
                 continue
             self._batch.states[self._keeper, key] = state
-            self._tally(key, before, -1)
-            self._tally(key, state, 1)
+            if before is None or state is None or before.tally != state.tally:
+                self._tally(key, before, -1)
+                self._tally(key, state, 1)
         self._batch.records += self._told
 
     def _held(self, key: ObjectKey) -> State | None:
@@ -150,7 +153,7 @@ class Keepers:
         books = []
         for name, keeper in self._keepers.items():
             book = Book(name, self._states, batch)
-            if self._safely(name, lambda keeper=keeper, book=book: keeper.step(step, book)):  # type: ignore[misc]
+            if self._safely(name, keeper.step, step, book):
                 books.append(book)
         change = step.change
         for book in books:
@@ -180,16 +183,16 @@ class Keepers:
             book = Book(name, self._states, batch)
             if keeper is None:
                 book.keep(key, None)  # of a keeper that is switched off
-            elif not self._safely(name, lambda keeper=keeper, key=key, book=book: keeper.time(key, at, book)):  # type: ignore[misc]
+            elif not self._safely(name, keeper.time, key, at, book):
                 book = Book(name, self._states, batch)
                 state = book.get(key)  # without a time: else it would come again at once, and for ever
                 book.keep(key, None if state is None else replace(state, due=None))
             book.close()
         return len(places) == limit
 
-    def _safely(self, name: str, work: Callable[[], None]) -> bool:
+    def _safely(self, name: str, work: Callable[[*Given], None], *given: *Given) -> bool:
         try:
-            work()
+            work(*given)
         except (sqlite3.Error, JournalError):
             raise
         except Exception as error:  # noqa: BLE001 - see the first lines

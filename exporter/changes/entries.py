@@ -5,9 +5,11 @@ An entry says which fields a manager owns (KEP-555, `FieldsV1` in the API conven
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import UNSET, Struct, UnsetType
 
 
 if TYPE_CHECKING:
@@ -16,6 +18,33 @@ if TYPE_CHECKING:
 Entry = dict[str, Any]
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
+# Texts of `fieldsV1` that are kept decoded: so many, none of them longer than that many bytes.
+KEPT_FIELDS = 512
+_LONGEST_KEPT = 4096
+
+
+class FieldsV1(dict[str, Any]):
+    """The fields of an entry. Entries with the same text share one, so it must never be changed.
+
+    It is hashed by its identity: what follows from it can be kept under it.
+    """
+
+    __slots__ = ()
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+class _Entry(Struct, rename="camel"):
+    """All that is ever asked of an entry; its fields still JSON."""
+
+    manager: Any = UNSET
+    operation: Any = UNSET
+    api_version: Any = UNSET
+    time: Any = UNSET
+    subresource: Any = UNSET
+    fields_v1: msgspec.Raw | UnsetType = msgspec.field(default=UNSET, name="fieldsV1")
+
+
+_decode_entry = msgspec.json.Decoder(_Entry).decode
 
 
 class Entries:
@@ -36,7 +65,7 @@ class Entries:
             self.raws = [] if raw is None else _decode_list(raw)
         except msgspec.ValidationError:
             self.raws = []
-        self._decoded: dict[int, Any] = {}
+        self._decoded: dict[int, Entry | None] = {}
 
     def __iter__(self) -> Iterator[Entry]:
         """Go through all of them; what is no entry is left out."""
@@ -57,9 +86,10 @@ class Entries:
         decoded, entries = self._decoded, []
         for number in numbers:
             if number not in decoded:
-                decoded[number] = _decode(self.raws[number])
-            if isinstance(decoded[number], dict):
-                entries.append(decoded[number])
+                decoded[number] = _read(self.raws[number])
+            entry = decoded[number]
+            if entry is not None:
+                entries.append(entry)
         return entries
 
     def moved(self, old: Entries) -> list[Entry]:
@@ -70,3 +100,25 @@ class Entries:
 
         """
         return self.at(self.new(old))
+
+
+def _read(raw: msgspec.Raw) -> Entry | None:
+    """Decode an entry, and its fields once for all that have the same: a time moves often, what is owned seldom."""
+    try:
+        entry = _decode_entry(raw)
+    except msgspec.ValidationError:
+        return None
+    fields, entry.fields_v1 = entry.fields_v1, UNSET
+    read: Entry = msgspec.to_builtins(entry)
+    if fields is not UNSET:
+        text = bytes(fields)
+        read["fieldsV1"] = _kept_fields(text) if len(text) <= _LONGEST_KEPT else _read_fields(text)
+    return read
+
+
+def _read_fields(text: bytes) -> Any:  # noqa: ANN401 - any JSON
+    fields = _decode(text)
+    return FieldsV1(fields) if type(fields) is dict else fields
+
+
+_kept_fields = lru_cache(maxsize=KEPT_FIELDS)(_read_fields)

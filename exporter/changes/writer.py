@@ -133,11 +133,12 @@ def find_writer(
         return Writer(source="unresolved", candidates=tuple(mask(name) for name in names)), ""
     (entry,) = touched
     name, operation, subresource, _ = _key(entry)
-    return _found(name, table.class_of(name, entries), operation, subresource), str(entry.get("time", ""))
+    return writer_of(name, table.class_of(name, entries), operation, subresource), str(entry.get("time", ""))
 
 
 @lru_cache(maxsize=1024)
-def _found(name: str, class_: WriterClass, operation: str, subresource: str) -> Writer:
+def writer_of(name: str, class_: WriterClass, operation: str, subresource: str) -> Writer:
+    """Name the writer that an entry stands for."""
     return Writer(name=mask(name), class_=class_, source="managed_fields", operation=operation, subresource=subresource)
 
 
@@ -168,6 +169,8 @@ def _narrow(entries: list[Entry], fewer: list[Entry]) -> list[Entry]:
 
 
 def _gained(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+    if old is new:
+        return False
     if not isinstance(old, dict) or not isinstance(new, dict):
         return bool(old != new)  # of an entry that was nested too deeply a part was cut off
     return any(key not in old or (item != old[key] and _gained(old[key], item)) for key, item in new.items())

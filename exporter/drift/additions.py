@@ -31,10 +31,14 @@ def find_additions(look: Look, declares: Callable[[str], bool], told: Iterable[s
     """
     writers, entries = look.known.writers, look.subject.version.entries
     seen = set(told)
+
+    def is_free(name: str) -> bool:
+        return not declares(name)
+
     for entry in look.entries:
-        if entry in look.claims or writers.class_of(str(entry.get("manager", "")), entries) != "human":
+        if look.is_claim(entry) or writers.class_of(str(entry.get("manager", "")), entries) != "human":
             continue
-        for leaf in leaves(tree(entry), look.live, look.known.schema, until=lambda name: not declares(name)):
+        for leaf in leaves(tree(entry), look.live, look.known.schema, is_free):
             if _is_among(leaf.path, seen) or declares(leaf.name) or is_empty(leaf.value):
                 continue
             seen.add(leaf.path)
@@ -44,4 +48,4 @@ def find_additions(look: Look, declares: Callable[[str], bool], told: Iterable[s
 
 
 def _is_among(path: str, seen: set[str]) -> bool:
-    return path in seen or any(path.startswith(f"{one}/") for one in seen)
+    return bool(seen) and (path in seen or any(path.startswith(f"{one}/") for one in seen))

@@ -136,6 +136,7 @@ class Tools:
             *(replace(tool, managers=own.get(tool.name, ()) + tool.managers) for tool in TOOLS),
         )
         self.by_name = {tool.name: tool for tool in self.rows}
+        self.ranks = {name: rank for rank, name in enumerate(self.by_name)}
         self.of = lru_cache(maxsize=1024)(self._of)
 
     def _of(self, manager: str) -> Tool | None:
@@ -164,8 +165,9 @@ def find_declarer(look: Look, claims: list[Entry]) -> Declarer:
     if len(tools) > 1:
         tools.pop(_KUBECTL, None)  # by it people write over what other tools declare
         tools = {name: tools[name] for name in tools if _is_marked(look.known.tools.by_name[name], look)} or tools
-    found = next((tool for tool in look.known.tools.rows if tool.name in tools), None)
-    if found is not None:
+    if tools:
+        known = look.known.tools
+        found = known.by_name[min(tools, key=known.ranks.__getitem__)]
         managers = tools[found.name] | ({_KUBECTL} if found.name == _KUBECTL else set())
         return Declarer(found.name, frozenset(managers), found.maker, found.annotates)
     maker = _maker(look)

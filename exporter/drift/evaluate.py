@@ -23,8 +23,6 @@ from exporter.records import Finding
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from exporter.changes.version import Version
     from exporter.drift.baselines.found import Found
     from exporter.drift.compare import Difference
@@ -65,7 +63,7 @@ def evaluate(subject: Subject, memory: Memory, known: Known) -> tuple[Evaluation
     look = Look(subject, memory, known)
     if "unreadable" in subject.version.fields and "apiVersion" not in subject.version.fields:
         return Evaluation(declarer=look.declarer.name, unknown="the object cannot be read"), memory
-    found = next(filter(None, (read(look) for read in BASELINES.values())), None)
+    found = _read(look)
     declared = found.declared if found is not None else None
     findings, ignored, additions, left_out = _told(look, found)
     flags: list[DriftFlag] = []
@@ -94,6 +92,15 @@ def evaluate(subject: Subject, memory: Memory, known: Known) -> tuple[Evaluation
     return evaluation, found.memory if found is not None else Memory(look.declarer.name)
 
 
+def _read(look: Look) -> Found | None:
+    """Hold the object against the first baseline that there is."""
+    for read in BASELINES.values():
+        found = read(look)
+        if found is not None:
+            return found
+    return None
+
+
 def _told(look: Look, found: Found | None) -> tuple[tuple[Finding, ...], tuple[Finding, ...], tuple[Finding, ...], int]:
     """Turn differences into findings, those that a rule covers, and additions; and count what is left out."""
     findings: list[Finding] = []
@@ -102,13 +109,15 @@ def _told(look: Look, found: Found | None) -> tuple[tuple[Finding, ...], tuple[F
     left_out = 0
     if found is not None:
         left_out = found.left_out
-        for one, is_covered in _findings(look, found.differences):
-            (ignored if is_covered else findings).append(one)
+        for difference in found.differences:
+            one = _finding(look, difference)
+            (ignored if one.rule else findings).append(one)
     if look.declarer.name and (found is None or not found.declared.problem):
         declares = found.declares if found is not None else lambda _: False
         told = [one.path for one in found.differences if one.live is not UNSET] if found is not None else []
-        for one, is_covered in _findings(look, find_additions(look, declares, told)):
-            if is_covered:
+        for difference in find_additions(look, declares, told):
+            one = _finding(look, difference)
+            if one.rule:
                 continue
             if len(additions) < MAX_DIFFERENCES:
                 additions.append(one)
@@ -117,18 +126,17 @@ def _told(look: Look, found: Found | None) -> tuple[tuple[Finding, ...], tuple[F
     return tuple(findings), tuple(ignored), tuple(additions), left_out
 
 
-def _findings(look: Look, differences: Iterable[Difference]) -> Iterable[tuple[Finding, bool]]:
-    """Say who owns each difference now, and whether a rule covers it."""
-    for one in differences:
-        writer, at = look.writer(one.owned) if one.owned else (UNSET, UNSET)
-        finding = Finding(
-            path=mask(one.path),
-            finding=one.kind,
-            declared=show(one.declared)[0],
-            live=show(one.live)[0],
-            writer=writer,
-            at=at,
-        )
-        equals_default = one.live is not UNSET and is_default(one.live, one.place, look.known.schema)
-        rule = look.known.covers(look.subject, finding, equals_default)
-        yield (replace(finding, rule=rule), True) if rule else (finding, False)
+def _finding(look: Look, one: Difference) -> Finding:
+    """Say who owns a difference now, and which rule covers it."""
+    writer, at = look.writer(one.owned) if one.owned else (UNSET, UNSET)
+    finding = Finding(
+        path=mask(one.path),
+        finding=one.kind,
+        declared=show(one.declared)[0],
+        live=show(one.live)[0],
+        writer=writer,
+        at=at,
+    )
+    equals_default = one.live is not UNSET and is_default(one.live, one.place, look.known.schema)
+    rule = look.known.covers(look.subject, finding, equals_default)
+    return replace(finding, rule=rule) if rule else finding

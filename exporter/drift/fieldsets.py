@@ -8,17 +8,19 @@ Source: KEP-555 (server-side apply), `FieldsV1` in the API conventions.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct
 
 from exporter.changes.classify import SERVER_METADATA
+from exporter.changes.entries import KEPT_FIELDS, FieldsV1
 from exporter.changes.pointer import escape, split
 from exporter.changes.writer import is_item, item_keys
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from exporter.changes.entries import Entry
     from exporter.changes.schema import Schema
@@ -53,24 +55,64 @@ class Leaf(Struct, frozen=True, gc=False):
         return place_of(self.name)
 
 
-def tree(entry: Entry) -> dict[str, Any]:
-    """Give the fields of an entry, less what the server sets for itself, and status."""
+# A key of a tree, ready to be looked up in objects: the key, the name of the field or None for an item of a list, the
+# same as a segment of a path, the name of the leaf that it would be, what is below or None where nothing can be, and
+# whether the map or item is owned as such, beside what is below.
+_Branch = tuple[str, str | None, str, str, "tuple[_Branch, ...] | None", bool]
+
+
+class Tree(dict[str, Any]):
+    """The fields of an entry, less what the server sets for itself, and status.
+
+    Attributes:
+        branches: the same, ready to be looked up
+        keyed: some of them are items of lists, which are found by their keys
+
+    """
+
+    __slots__ = ("branches", "keyed")
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        super().__init__(fields)
+        self.branches = _branches(self, "")
+        self.keyed = _is_keyed(self.branches)
+
+
+def tree(entry: Entry) -> Tree:
+    """Give the fields of an entry as a tree; an empty one where they are no map."""
     fields = entry.get("fieldsV1")
-    if not isinstance(fields, dict):
-        return {}
-    metadata = fields.get("f:metadata")
-    # Most entries hold nothing of the kind, and are taken as they are.
-    if isinstance(metadata, dict) and not metadata.keys().isdisjoint(_NOT_DECLARED_METADATA):
-        kept = {key: node for key, node in metadata.items() if key not in _NOT_DECLARED_METADATA}
-        fields = {**fields, "f:metadata": kept}
-    if not fields.keys().isdisjoint(_NOT_DECLARED):
-        fields = {key: node for key, node in fields.items() if key not in _NOT_DECLARED}
-    return fields
+    return _tree(fields) if isinstance(fields, FieldsV1) else _NO_TREE
 
 
-def leaves(
-    node: dict[str, Any], live: dict[str, Any], schema: Schema, until: Callable[[str], bool] | None = None
-) -> list[Leaf]:
+@lru_cache(maxsize=KEPT_FIELDS)
+def _tree(fields: FieldsV1) -> Tree:
+    kept = {key: node for key, node in fields.items() if key not in _NOT_DECLARED}
+    metadata = kept.get("f:metadata")
+    if isinstance(metadata, dict):
+        kept["f:metadata"] = {key: node for key, node in metadata.items() if key not in _NOT_DECLARED_METADATA}
+    return Tree(kept)
+
+
+def _branches(node: dict[str, Any], name: str) -> tuple[_Branch, ...]:
+    """Work out all of a tree that does not depend on an object."""
+    made: list[_Branch] = []
+    for key, below in node.items():
+        if key[:2] == "f:" or key[:2] in _ITEMS:
+            segment = key[2:] if key[:2] == "f:" else None
+            here = f"{name}/{escape(key)}"
+            inside = _branches(below, here) if isinstance(below, dict) and below else None
+            made.append((key, segment, f"/{escape(segment or '')}", here, inside, bool(below) and "." in below))
+    return tuple(made)
+
+
+def _is_keyed(branches: Iterable[_Branch]) -> bool:
+    return any(segment is None or _is_keyed(below or ()) for _, segment, _, _, below, _ in branches)
+
+
+_NO_TREE = Tree({})
+
+
+def leaves(node: Tree, live: dict[str, Any], schema: Schema, until: Callable[[str], bool] | None = None) -> list[Leaf]:
     """Find the fields of a tree in an object.
 
     A field that is owned as a whole (an atomic list or map) is one leaf. That a map or an item is owned as such, beside
@@ -84,36 +126,35 @@ def leaves(
 
     """
     found: list[Leaf] = []
-    _walk(node, live, ("", ""), schema, until, found)
+    _walk(node.branches, live, "", schema, until, found)
     return found
 
 
 def _walk(
-    node: dict[str, Any],
+    branches: tuple[_Branch, ...],
     live: Any,  # noqa: ANN401 - any JSON
-    around: tuple[str, str],
+    path: str,
     schema: Schema,
     until: Callable[[str], bool] | None,
     found: list[Leaf],
 ) -> None:
-    name, path = around
-    for key, below in node.items():
-        step = _step(key, live)
-        if step is None:
-            continue
-        segment, value = step
-        if "/" in key or "~" in key:
-            here, there = f"{name}/{escape(key)}", f"{path}/{escape(segment)}"
+    mapped = type(live) is dict
+    for key, segment, step, name, below, owned in branches:
+        if segment is not None:
+            value, there = live.get(segment, UNSET) if mapped else UNSET, path + step
         else:
-            here, there = f"{name}/{key}", f"{path}/{segment}"
-        if not below or type(below) is not dict or type(value) not in _CONTAINERS:
-            leaf = Leaf(here, there, value)
+            index, value = _item(key, live)
+            there = f"{path}/{index}"
+        if value is UNSET:
+            continue
+        if below is None or type(value) not in _CONTAINERS:
+            leaf = Leaf(name, there, value)
             if type(value) is not dict or not value or _is_whole(leaf, schema):
                 found.append(leaf)
-        elif "." in below and ((len(below) == 1 and not value) or (until is not None and until(here))):
-            found.append(Leaf(here, there, value))
+        elif owned and (not (below or value) or (until is not None and until(name))):
+            found.append(Leaf(name, there, value))
         else:
-            _walk(below, value, (here, there), schema, until, found)
+            _walk(below, value, there, schema, until, found)
 
 
 def _is_whole(leaf: Leaf, schema: Schema) -> bool:
@@ -131,6 +172,7 @@ def count(node: Any) -> int:  # noqa: ANN401 - any JSON
     return sum(map(count, node.values())) if isinstance(node, dict) and node else 1
 
 
+@lru_cache(maxsize=4096)
 def place_of(name: str) -> tuple[str, ...]:
     """Give the place of a field by its name in a tree: its path, with `*` for indices."""
     return tuple(key[2:] if key[:2] == "f:" else "*" for key in split(name))
@@ -195,8 +237,14 @@ def _step(key: str, obj: Any) -> tuple[str, Any] | None:  # noqa: ANN401 - any J
         segment = key[2:]
         value = obj.get(segment, UNSET)
         return None if value is UNSET else (segment, value)
+    index, item = _item(key, obj)
+    return None if item is UNSET else (str(index), item)
+
+
+def _item(key: str, obj: Any) -> tuple[int, Any]:  # noqa: ANN401 - any JSON
+    """Find the item of a list that a key stands for, and its index; UNSET where there is none."""
     if type(obj) is list and key[:2] in _ITEMS:
         for index, item in enumerate(obj):
             if is_item(key, item, index):
-                return str(index), item
-    return None
+                return index, item
+    return -1, UNSET

@@ -60,11 +60,11 @@ class Fights(Struct, frozen=True, array_like=True, omit_defaults=True):
     @property
     def active(self) -> tuple[Field, ...]:
         """Those over which somebody does."""
-        return tuple(one for one in self.fields if one.began is not None)
+        return tuple(one for one in self.fields if one.began is not None) if self.fields else ()
 
     def due(self) -> int | None:
         """Tell when the first of them is quiet for long enough, nanoseconds."""
-        return min((_ends(one) for one in self.fields), default=None)
+        return min(map(_ends, self.fields)) if self.fields else None
 
     def after(self, change: Change, at: int) -> Fights:
         """Take in a change in which somebody took a field from somebody else.

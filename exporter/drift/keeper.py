@@ -40,6 +40,8 @@ _NOTHING = Evaluation()
 # Versions in which somebody may have taken a field from somebody else.
 _TAKING = frozenset({"spec", "metadata"})
 _WHOLE = ""
+# Objects that changed last are likely to change next: of so many what is kept is at hand as it was written.
+_RECENT = 1024
 
 
 class _Status(Struct):
@@ -88,6 +90,7 @@ class DriftKeeper:
         self._surroundings = surroundings
         self._identity = identity
         self._review = review
+        self._recent: dict[ObjectKey, tuple[State, Held]] = {}
 
     def step(self, step: Step, book: Book) -> None:
         """Take in what became of an object."""
@@ -100,8 +103,7 @@ class DriftKeeper:
         lagging = _is_lagging(step.new)
         if not judged and step.old is not None and lagging == _is_lagging(step.old):
             return
-        state = book.get(step.key)
-        before = held(state) if state is not None else None
+        before = self._held(step.key, book)
         if before is None or before.uid != step.uid:
             # An object that was made anew keeps nothing but the episode of a declaration that was without one.
             missing = before.episode if before is not None and not before.uid else None
@@ -116,9 +118,8 @@ class DriftKeeper:
 
     def time(self, key: ObjectKey, at: int, book: Book) -> None:
         """Look again, since the time has come that was named."""
-        state = book.get(key)
-        if state is not None:
-            before = held(state)
+        before = self._held(key, book)
+        if before is not None:
             found = before.evaluation
             if found.suspended_until and found.suspended_until <= from_nanoseconds(at):
                 found = replace(found, suspended="", suspended_until="")
@@ -126,10 +127,26 @@ class DriftKeeper:
 
     # -- parts ------------------------------------------------------------------------------------------------
 
+    def _held(self, key: ObjectKey, book: Book) -> Held | None:
+        """Read what is kept of an object, unless it is the very state that was written here last."""
+        state = book.get(key)
+        if state is None:
+            return None
+        written, after = self._recent.get(key, (None, None))
+        return after if after is not None and written is state else held(state)
+
+    def _keep(self, key: ObjectKey, after: Held, due: int | None, book: Book) -> None:
+        """Keep something of an object, and have it at hand in place of what was longest not touched."""
+        state = after.keep(due)
+        book.keep(key, state)
+        self._recent.pop(key, None)
+        if len(self._recent) >= _RECENT:
+            del self._recent[next(iter(self._recent))]
+        self._recent[key] = state, after
+
     def _absent(self, step: Step, book: Book) -> None:
         """The object is gone, or was never there: if it is declared, that is drift."""
-        state = book.get(step.key)
-        before = held(state) if state is not None else None
+        before = self._held(step.key, book)
         at = to_nanoseconds(step.observed)
         declared = self._surroundings.declared(step.type, step.key)
         was_seen = before is not None and bool(before.uid)
@@ -174,7 +191,7 @@ class DriftKeeper:
         if after.state == "unmanaged" and not dues and not after.flags and after.memory == NO_MEMORY:
             book.keep(key, None)
         else:
-            book.keep(key, after.keep(min(dues, default=None)))
+            self._keep(key, after, min(dues, default=None), book)
 
     def _tell(self, key: ObjectKey, before: Held, turn: Turn, at: int, book: Book, change: Change | None) -> None:
         after = turn.held

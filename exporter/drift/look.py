@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, UnsetType
 
-from exporter.changes.redact import mask
-from exporter.changes.writer import owns
+from exporter.changes.writer import owns, writer_of
 from exporter.drift.declarers import find_declarer
 from exporter.drift.fieldsets import list_keys, tree
 from exporter.drift.known import PREFIX
-from exporter.model import Writer
-from exporter.timestamps import Timestamp, normalise
+from exporter.timestamps import normalise
 
 
 if TYPE_CHECKING:
     from exporter.changes.entries import Entry
     from exporter.drift.known import Known
     from exporter.drift.values import Memory, Subject
+    from exporter.model import Writer
+    from exporter.timestamps import Timestamp
 
     Place = tuple[str, ...]
 
@@ -47,6 +47,7 @@ class Look:
         declarer: who declares it
         entries: those of managedFields that are not about the status
         claims: those of them that are the declarer's, the one that it wrote last at the end
+        wrote: when the declarer last wrote, as its entry has it; empty where it has none
         live: what can be declared of the object: no status, nothing that the server or this program keeps in it
 
     """
@@ -65,10 +66,12 @@ class Look:
         self.claims = [entry for entry in own if entry.get("manager") in managers]
         if len(self.claims) > 1:
             # Within one second an apply is taken for the later one: it is what takes over from the other.
-            self.claims.sort(key=lambda one: (str(one.get("time", "")), one.get("operation") == "Apply"))
+            self.claims.sort(key=lambda one: (_time(one), one.get("operation") == "Apply"))
+        self.wrote = _time(self.claims[-1]) if self.claims else ""
         self.live = self._live()
+        self._claimed = frozenset(map(id, self.claims))
         self._digests: dict[str, str] = {}
-        self._writers: dict[int, tuple[Writer, Timestamp | UnsetType]] = {}  # by the identity of the entry
+        self._owned: dict[str, list[Entry]] = {}  # by the path of the field
 
     def _live(self) -> dict[str, Any]:
         version = self.subject.version
@@ -94,11 +97,6 @@ class Look:
             return False
         return not self.claims or self.claims[-1].get("operation") == "Update"
 
-    @property
-    def wrote(self) -> str:
-        """When the declarer last wrote, as its entry has it; empty where it has none."""
-        return str(self.claims[-1].get("time", "")) if self.claims else ""
-
     def is_within(self, time: str) -> bool:
         """Tell whether the version was seen within a second of the server's time: then more may have happened in it."""
         return bool(time) and time[:_SECONDS] == self.subject.observed[:_SECONDS]
@@ -108,43 +106,47 @@ class Look:
         """When the declarer last wrote; empty where that is not known."""
         return normalise(self.wrote) or ""
 
+    def is_claim(self, entry: Entry) -> bool:
+        """Tell whether one of the entries is the declarer's."""
+        return id(entry) in self._claimed
+
     def owner(self, path: str) -> Entry | None:
         """Give the entry that owns a field: another than the declarer's before that, the one with the latest time."""
         owners = self._owners(path)
-        others = [one for one in owners if one not in self.claims] or owners
-        return max(others, key=lambda one: str(one.get("time", "")), default=None)
+        if len(owners) > 1:
+            owners = [one for one in owners if not self.is_claim(one)] or owners
+            return max(owners, key=_time)
+        return owners[0] if owners else None
 
     def _owners(self, path: str) -> list[Entry]:
         """Give the entries that own a field, or else what it is in: that is what is left of a map that was emptied."""
-        owners = [one for one in self.entries if owns(one, path, self.live)]
-        return [one for one in owners if owns(one, path, self.live, leaf=True)] or owners if len(owners) > 1 else owners
+        owners = self._owned.get(path)
+        if owners is None:
+            owners = [one for one in self.entries if owns(one, path, self.live)]
+            if len(owners) > 1:
+                owners = [one for one in owners if owns(one, path, self.live, leaf=True)] or owners
+            self._owned[path] = owners
+        return owners
 
     def touched(self, path: str) -> bool:
         """Tell whether somebody other than the declarer owns a field, and the declarer no longer does."""
         owners = self._owners(path)
-        return bool(owners) and not any(one in self.claims for one in owners)
+        return bool(owners) and not any(map(self.is_claim, owners))
 
     def is_as_written(self, path: str) -> bool:
         """Tell whether the declarer owns a field, and nobody beside it."""
         owners = self._owners(path)
-        return bool(owners) and all(one in self.claims for one in owners)
+        return bool(owners) and all(map(self.is_claim, owners))
 
     def writer(self, path: str) -> tuple[Writer | UnsetType, Timestamp | UnsetType]:
         """Tell who owns a field, and when they last wrote."""
         entry = self.owner(path)
         if entry is None:
             return UNSET, UNSET
-        if id(entry) not in self._writers:
-            name = str(entry.get("manager", ""))
-            writer = Writer(
-                name=mask(name),
-                class_=self.known.writers.class_of(name, self.subject.version.entries),
-                source="managed_fields",
-                operation=str(entry.get("operation", "")),
-                subresource=str(entry.get("subresource", "")),
-            )
-            self._writers[id(entry)] = writer, normalise(entry.get("time")) or UNSET
-        return self._writers[id(entry)]
+        name = str(entry.get("manager", ""))
+        class_ = self.known.writers.class_of(name, self.subject.version.entries)
+        writer = writer_of(name, class_, str(entry.get("operation", "")), str(entry.get("subresource", "")))
+        return writer, normalise(entry.get("time")) or UNSET
 
     def keys(self, place: Place) -> tuple[str, ...] | None:
         """Give the keys of a list-map, `()` for a set, None for any other list."""
@@ -173,6 +175,10 @@ def declarable(obj: dict[str, Any]) -> dict[str, Any]:
     if isinstance(metadata, dict):
         kept["metadata"] = {name: metadata[name] for name in _DECLARED_METADATA if name in metadata}
     return kept
+
+
+def _time(entry: Entry) -> str:
+    return str(entry.get("time", ""))
 
 
 def _map(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON

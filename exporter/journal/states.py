@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
+# Objects that changed last are likely to change next: of so many, times keepers, what is kept is at hand.
+_RECENT = 2048
+
+
 class States:
-    """The states of a journal.
+    """The states of a journal. Whoever writes any must say so: see `wrote` and `forget`.
 
     Args:
         connection: of the journal
@@ -25,9 +29,32 @@ class States:
     def __init__(self, connection: sqlite3.Connection, types: Mapping[tuple[str, str], int]) -> None:
         self._connection = connection
         self._types = types
+        self._recent: dict[tuple[str, ObjectKey], State | None] = {}
 
     def state(self, keeper: str, key: ObjectKey) -> State | None:
         """Give what a keeper keeps of an object, None if it keeps nothing."""
+        place = (keeper, key)
+        if place not in self._recent:
+            self._remember(place, self._read(keeper, key))
+        return self._recent[place]
+
+    def wrote(self, states: Mapping[tuple[str, ObjectKey], State | None]) -> None:
+        """Take in what was committed."""
+        for place, state in states.items():
+            self._remember(place, state)
+
+    def forget(self) -> None:
+        """Take in that states have gone that nobody named."""
+        self._recent.clear()
+
+    def _remember(self, place: tuple[str, ObjectKey], state: State | None) -> None:
+        """Keep a state at hand, in place of the one that was longest not touched."""
+        self._recent.pop(place, None)
+        if len(self._recent) >= _RECENT:
+            del self._recent[next(iter(self._recent))]
+        self._recent[place] = state
+
+    def _read(self, keeper: str, key: ObjectKey) -> State | None:
         row = self._connection.execute(
             "SELECT line, tally, due, shown FROM states WHERE type = ? AND namespace = ? AND name = ? AND keeper = ?",
             (self._types[key.group, key.resource], key.namespace, key.name, keeper),

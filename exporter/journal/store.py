@@ -179,6 +179,7 @@ class Journal:
         """
         with self._transaction():
             write(self._connection, self._types, batch)
+        self.states.wrote(batch.states)
         if batch.changes or batch.records:
             self._wake()
 
@@ -288,11 +289,13 @@ class Journal:
                 "DELETE FROM checkpoints WHERE type = ? AND namespace = ? AND selectors = ?",
                 (number, namespace, selectors),
             )
+        self.states.forget()
         return dropped
 
     def forget_states(self, keeper: str) -> None:
         """Drop all that a keeper keeps, which is no longer told of anything."""
         self._connection.execute("DELETE FROM states WHERE keeper = ?", (keeper,))
+        self.states.forget()
         self._connection.execute("DELETE FROM meta WHERE key = ?", (keeper,))
 
     def totals(self) -> tuple[dict[Series, float], int]:

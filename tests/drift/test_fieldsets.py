@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from exporter.changes.entries import FieldsV1
 from exporter.changes.schema import Schema
 from exporter.changes.writer import is_item, owns
-from exporter.drift.fieldsets import count, fits, has, leaves, list_keys, place_of, resolve, tree
+from exporter.drift.fieldsets import Tree, count, fits, has, leaves, list_keys, place_of, resolve, tree
 from tests.drift.objects import fields
 
 
@@ -81,7 +82,9 @@ def test_an_item_is_owned_wherever_it_is(path: str) -> None:
 
 def test_status_and_what_the_server_sets_are_left_aside() -> None:
     """Nobody declares them."""
-    entry = {"fieldsV1": fields("/status/x", "/metadata/uid", "/metadata/labels/a", "/apiVersion", "/spec/size")}
+    entry = {
+        "fieldsV1": FieldsV1(fields("/status/x", "/metadata/uid", "/metadata/labels/a", "/apiVersion", "/spec/size"))
+    }
 
     assert tree(entry) == fields("/metadata/labels/a", "/spec/size")
     assert (tree({}), tree({"fieldsV1": "cut"})) == ({}, {})
@@ -106,7 +109,7 @@ def test_status_and_what_the_server_sets_are_left_aside() -> None:
 )
 def test_fields_are_found_in_the_object(path: str, expected: Any) -> None:
     """A leaf of an entry is told with its place and value; a map that was emptied is owned by nobody."""
-    assert [(leaf.path, leaf.value) for leaf in leaves(fields(path), LIVE, Schema(known=True))] == expected
+    assert [(leaf.path, leaf.value) for leaf in leaves(Tree(fields(path)), LIVE, Schema(known=True))] == expected
 
 
 def test_an_atomic_map_is_owned_with_all_that_is_in_it() -> None:
@@ -114,12 +117,12 @@ def test_an_atomic_map_is_owned_with_all_that_is_in_it() -> None:
     atomic = Schema(known=True, atomics=frozenset({("spec", "box")}))
 
     for schema in (atomic, Schema()):
-        assert [leaf.value for leaf in leaves(fields("/spec/box"), LIVE, schema)] == [{"x": 1}]
+        assert [leaf.value for leaf in leaves(Tree(fields("/spec/box")), LIVE, schema)] == [{"x": 1}]
 
 
 def test_labels_and_annotations_are_never_owned_as_a_whole() -> None:
     """An entry that has lost all labels still names them, in every type."""
-    assert leaves(fields("/metadata/labels"), LIVE, Schema()) == []
+    assert leaves(Tree(fields("/metadata/labels")), LIVE, Schema()) == []
 
 
 def test_a_whole_item_is_one_leaf_where_it_is_asked_for() -> None:
@@ -127,11 +130,13 @@ def test_a_whole_item_is_one_leaf_where_it_is_asked_for() -> None:
     node = fields(f"{PORT}/port", f"{PORT}/protocol")
     node["f:spec"]["f:ports"]['k:{"port":53,"protocol":"UDP"}']["."] = {}
 
-    assert [leaf.path for leaf in leaves(node, LIVE, Schema(known=True))] == [
+    assert [leaf.path for leaf in leaves(Tree(node), LIVE, Schema(known=True))] == [
         "/spec/ports/1/port",
         "/spec/ports/1/protocol",
     ]
-    assert [leaf.path for leaf in leaves(node, LIVE, Schema(known=True), until=lambda _: True)] == ["/spec/ports/1"]
+    assert [leaf.path for leaf in leaves(Tree(node), LIVE, Schema(known=True), until=lambda _: True)] == [
+        "/spec/ports/1"
+    ]
 
 
 def test_a_name_leads_as_far_as_it_goes() -> None:

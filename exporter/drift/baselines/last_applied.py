@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -44,6 +45,10 @@ def _gzip(text: str) -> bytes:
 # How such an annotation may be written, and what gives its JSON. That of one in the clear has lost its secrets already.
 DECODERS: dict[str, Callable[[str], bytes]] = {"json": _json, "gzip": _gzip}
 _CLEAR = "json"
+# An object that changes often has the same annotation again and again: so many without secrets are at hand, none
+# longer than that.
+_RECENT = 512
+_LONGEST_RECENT = 4096
 
 
 def read(look: Look) -> Found | None:
@@ -112,13 +117,22 @@ def _current(look: Look, name: str, text: str) -> Found:
 
 def _decoded(look: Look, name: str, text: str) -> dict[str, Any] | None:
     decoder = look.known.applied[name]
-    try:
-        obj = msgspec.json.decode(DECODERS[decoder](text))
-    except (ValueError, zlib.error):
-        return None
+    is_clear = decoder == _CLEAR
+    obj = _recent(decoder, text) if is_clear and len(text) <= _LONGEST_RECENT else _content(decoder, text)
     if not isinstance(obj, dict):
         return None
-    return obj if decoder == _CLEAR else look.known.redact(obj)
+    return obj if is_clear else look.known.redact(obj)
+
+
+def _content(decoder: str, text: str) -> Any:  # noqa: ANN401 - any JSON
+    """Give what an annotation holds, None where that is no JSON."""
+    try:
+        return msgspec.json.decode(DECODERS[decoder](text))
+    except (ValueError, zlib.error):
+        return None
+
+
+_recent = lru_cache(maxsize=_RECENT)(_content)
 
 
 def _previous(look: Look) -> Found:

@@ -6,7 +6,9 @@ declared, and what it lost was changed or taken away by somebody. What was lost 
 
 from __future__ import annotations
 
-from functools import partial
+from bisect import bisect_left
+from copy import deepcopy
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -43,6 +45,8 @@ class _Projection(Struct, frozen=True, array_like=True):
 
 _decoder = msgspec.json.Decoder(_Projection)
 _EMPTY = _Projection()
+# An object that changes often is held against the same projection again and again: of so many it is at hand.
+_RECENT = 512
 
 
 def read(look: Look) -> Found | None:
@@ -53,7 +57,7 @@ def read(look: Look) -> Found | None:
     declared = Declared(source="projected", confidence="high", problem=_other_version(look))
     if declared.problem:
         return Found(declared=declared, memory=Memory(look.declarer.name))
-    before = _decoder.decode(unpack(look.memory.kept)) if known else _EMPTY
+    before = _kept_before(look.memory.kept) if known else _EMPTY
     now = _project(look)
     lost = _lost(look, before, now) if known else ()
     after = _kept(before, now, lost)
@@ -64,12 +68,24 @@ def read(look: Look) -> Found | None:
         memory=Memory(look.declarer.name, "projected", look.wrote, kept=packed),
         differences=differences,
         left_out=left_out,
-        declares=partial(_declares, after.values),
+        declares=partial(_declares, after.values, sorted(after.values)),
     )
 
 
-def _declares(values: dict[str, Any], name: str) -> bool:
-    """Tell whether a field, or something in it, or what it is in, is among those that were projected."""
+@lru_cache(maxsize=_RECENT)
+def _kept_before(packed: bytes) -> _Projection:
+    return _decoder.decode(unpack(packed))
+
+
+def _declares(values: dict[str, Any], names: list[str], name: str) -> bool:
+    """Tell whether a field, or something in it, or what it is in, is among those that were projected.
+
+    Args:
+        values: of those
+        names: the same in order
+        name: of the field
+
+    """
     if name in values:
         return True
     end = name.find("/", 1)
@@ -78,7 +94,8 @@ def _declares(values: dict[str, Any], name: str) -> bool:
             return True
         end = name.find("/", end + 1)
     below = f"{name}/"
-    return any(one.startswith(below) for one in values)
+    first = bisect_left(names, below)
+    return first < len(names) and names[first].startswith(below)
 
 
 def _other_version(look: Look) -> str:
@@ -99,11 +116,12 @@ def _project(look: Look) -> _Projection:
     for entry in look.claims:
         # To whom sends an object the server also attributes what it fills in.
         filled_in = bool(schema.defaults) and entry.get("operation") == "Update"
-        for leaf in leaves(tree(entry), look.live, schema):
+        owned = tree(entry)
+        for leaf in leaves(owned, look.live, schema):
             if filled_in and is_default(leaf.value, leaf.place, schema):
                 continue
             values[leaf.name] = leaf.value
-            if "/k:" in leaf.name or "/v:" in leaf.name:
+            if owned.keyed:
                 name = ""
                 for key, segment in zip(split(leaf.name), split(leaf.path), strict=True):
                     name = f"{name}/{escape(key)}"
@@ -115,6 +133,8 @@ def _project(look: Look) -> _Projection:
 def _lost(look: Look, before: _Projection, now: _Projection) -> tuple[str, ...]:
     """Name the fields that the declarer owned, does not own any more, and has not given up by itself."""
     gone = [name for name in before.values if name not in now.values]
+    if not gone:
+        return ()
     already = set(before.lost)
     gained = any(name not in before.values or name in already for name in now.values)
     if look.wrote == look.memory.wrote and not gained:
@@ -140,6 +160,8 @@ def _kept(before: _Projection, now: _Projection, lost: tuple[str, ...]) -> _Proj
 
 def _differences(look: Look, projection: _Projection) -> tuple[tuple[Difference, ...], int]:
     """Compare the fields that were lost; an item of a list that is gone is one difference."""
+    if not projection.lost:
+        return (), 0
     comparison = Comparison(look.known.schema, look.keys, look.touched)
     gone: dict[str, dict[tuple[str, ...], Any]] = {}
     for name in projection.lost:
@@ -174,7 +196,7 @@ def _former_path(name: str, items: dict[str, str]) -> str:
 
 
 def _rebuilt(values: dict[tuple[str, ...], Any]) -> Any:  # noqa: ANN401 - any JSON
-    """Put an item of a list together again from the fields of it; lists inside of it are left out."""
+    """Put an item of a list together again from copies of its fields; lists inside of it are left out."""
     if () in values:
         return values[()]
     made: dict[str, Any] = {}
@@ -183,5 +205,5 @@ def _rebuilt(values: dict[tuple[str, ...], Any]) -> Any:  # noqa: ANN401 - any J
             node = made
             for key in keys[:-1]:
                 node = node.setdefault(key[2:], {})
-            node[keys[-1][2:]] = value
+            node[keys[-1][2:]] = deepcopy(value)
     return made

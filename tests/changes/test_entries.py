@@ -1,0 +1,56 @@
+"""The managedFields of a version, entry by entry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from exporter.changes.entries import Entries, Entry
+
+
+def read(*entries: Any) -> list[Entry]:
+    """Read what a server may have sent."""
+    return list(Entries(msgspec.json.encode(entries)))
+
+
+def entry(time: str, *fields: str, **more: Any) -> Entry:
+    """Make an entry that owns some fields of the spec."""
+    return {"manager": "helm", "time": time, "fieldsV1": {"f:spec": {f"f:{name}": {} for name in fields}}, **more}
+
+
+@pytest.mark.parametrize("wrong", ["helm", 1, None, [], ["helm"]])
+def test_what_is_no_entry_is_left_out(wrong: Any) -> None:
+    """One of them does not cost the others."""
+    assert read(wrong, entry("10:00")) == [entry("10:00")]
+
+
+@pytest.mark.parametrize("fields", ["cut off", 1, [], None])
+def test_fields_that_are_no_map_are_given_as_they_are(fields: Any) -> None:
+    """Of an entry that was nested too deeply a part was cut off."""
+    assert read({"manager": "helm", "fieldsV1": fields}) == [{"manager": "helm", "fieldsV1": fields}]
+
+
+def test_an_entry_without_a_part_is_given_without_it() -> None:
+    """A server leaves out the time of some; what it says beside the known parts nobody asks for."""
+    assert read({"operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1"}) == [
+        {"operation": "Apply", "apiVersion": "v1"}
+    ]
+
+
+def test_entries_with_the_same_fields_share_them() -> None:
+    """The fields of an owner are one thing, whenever and in whatever object it writes; those of others are another."""
+    (before,), (after, grown) = read(entry("10:00", "a", "b")), read(entry("11:00", "a", "b"), entry("11:00", "a"))
+
+    assert before["fieldsV1"] is after["fieldsV1"]
+    assert grown["fieldsV1"] == {"f:spec": {"f:a": {}}}
+
+
+def test_very_many_fields_are_not_kept() -> None:
+    """What is kept at hand is bounded by its size too."""
+    names = [f"setting{number:04}" for number in range(1000)]
+    one, other = read(entry("10:00", *names), entry("11:00", *names))
+
+    assert one["fieldsV1"] == other["fieldsV1"]
+    assert one["fieldsV1"] is not other["fieldsV1"]
