@@ -21,7 +21,7 @@ from exporter.sandbox.screen import Screen
 
 WIDTH = 110
 # The scenes that tell most, by the beginnings of their titles.
-_SCENES = ("Git has", "Somebody scales", "Two controllers", "The operator looks", "A route is", "Two secrets")
+_SCENES = ("Git has", "Somebody scales", "Two controllers", "An autoscaler", "The operator looks", "Two secrets")
 _LAST = "The day is over"
 _MARK = "▸ "
 _FONTS = "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace"

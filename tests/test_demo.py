@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 import pytest
+from msgspec import UNSET
 from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.console import Console
@@ -32,11 +33,14 @@ from rich.console import Console
 from exporter import cli
 from exporter.errors import ExporterError
 from exporter.model import UNRESOLVED, Change, FieldChange, Writer
+from exporter.records import Finding, Transition, Verdict
 from exporter.sandbox import demo
-from exporter.sandbox.closing import undoings
+from exporter.sandbox.closing import drift, say
+from exporter.sandbox.comparing import disagreements
+from exporter.sandbox.day import Summary
 from exporter.sandbox.exporter_process import PORT, exporting
 from exporter.sandbox.screen import Screen
-from exporter.sandbox.script import DAY, SECRETS
+from exporter.sandbox.script import DAY, EXCUSED, ORDERS, SECRETS, UNDECLARED, Conclusion
 from exporter.sandbox.window import Window, cells
 from exporter.timestamps import Timestamp
 from tests.waiting import eventually
@@ -46,12 +50,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exporter.journal.read import Reader
+    from exporter.records import DriftState, Record
+    from exporter.sandbox.script import Place
 
 COMMAND = [sys.executable, "-m", "exporter.cli", "demo", "--speed=50"]
 STEPS = [step for scene in DAY for step in scene.steps]
+CONCLUSIONS = [step.concludes for step in STEPS if step.concludes is not None]
 # What a developer has set for other programs must not reach this one.
 FOREIGN = ("OTEL_", "FORCE_COLOR", "NO_COLOR", "COLUMNS")
-_SECONDS = 40
+_SECONDS = 90
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
@@ -158,7 +165,7 @@ async def test_an_exporter_that_is_killed_ends_the_wait_for_it(tmp_path: Path) -
         with pytest.raises(
             ExporterError, match=r"^the exporter ended by itself, with exit code 1; the end of its log:"
         ):
-            await asyncio.wait_for(exporter.gone(), 20)
+            await asyncio.wait_for(exporter.gone(), _SECONDS)
         assert not await exporter.stop()
 
 
@@ -182,6 +189,7 @@ def test_a_day_that_was_seen_as_it_was_done_ends_with_0(told: subprocess.Complet
     assert (told.returncode, told.stderr) == (0, "")
     assert told.stdout.endswith(
         f"  ✓ {len(STEPS)} versions were made, {len(STEPS)} seen: each once, with its word and writer\n"
+        f"  ✓ {len(CONCLUSIONS)} conclusions on drift and fights: each as it was to be expected, and none beside\n"
         f"  ✓ /metrics counts the same {len(STEPS)} changes, and no secret is in the history\n"
         "  ✓ everything is stopped and removed\n"
     )
@@ -193,7 +201,8 @@ def test_every_scene_has_its_changes_below_its_title(told: subprocess.CompletedP
     scenes = dict(zip(parts[1::2], parts[2::2], strict=True))
     assert [*(scene.title for scene in DAY), "The day is over. Who changed what, how often"] == list(scenes)
     for scene in DAY:
-        rows = [line.split("  ")[0] for line in scenes[scene.title].splitlines() if not line.startswith("CHANGE")]
+        lines = [line.split("  ")[0] for line in scenes[scene.title].splitlines() if not line.startswith("CHANGE")]
+        rows = [line for line in lines if line[:2] not in ("! ", "✓ ")]
         beats = sum(step.verb == "beat" for step in scene.steps)
         expected = [step.change for step in scene.steps if step.verb != "beat"]
         said = [f"{beats} heartbeats: kept in the journal, left out here"] if beats else []
@@ -201,6 +210,8 @@ def test_every_scene_has_its_changes_below_its_title(told: subprocess.CompletedP
         assert (sorted if scene.installs else list)([*expected, *said, ""]) == (sorted if scene.installs else list)(
             rows
         )
+        concluded = [step.concludes.event.replace(".", " ") for step in scene.steps if step.concludes is not None]
+        assert concluded == [line[2:] for line in lines if line not in rows]
 
 
 def test_the_closing_counts_what_was_done(told: subprocess.CompletedProcess[str]) -> None:
@@ -213,11 +224,33 @@ def test_the_closing_counts_what_was_done(told: subprocess.CompletedProcess[str]
     assert done == counted
 
 
-def test_the_closing_tells_what_came_back(told: subprocess.CompletedProcess[str]) -> None:
-    """The edit that was put back, the fight, and what was made again are found in what was seen."""
-    assert re.search(r"put back .*kubectl-edit \(human\) made it 5, argocd-controller .* made it 3 again", told.stdout)
-    assert re.search(r"fought over .*cost-optimizer and hpa-like-scaler took it back from each other 6", told.stdout)
+def test_a_hand_edit_is_found_with_its_field_and_author_and_over_when_git_wins(
+    told: subprocess.CompletedProcess[str],
+) -> None:
+    """The day says who made which field what, who ended it and after how long, and what is not as declared still."""
+    lines = told.stdout.splitlines()
+    edit = "/spec/replicas 3 → 5"
+    assert f"! drift opened  Database shop/orders by kubectl-edit (human): {edit}" in lines
+    closed = rf"Database shop/orders by argocd after [\d.]+ s: {edit} by kubectl-edit \(human\)"
+    assert re.search(rf"^✓ drift closed  {closed}$", told.stdout, flags=re.MULTILINE)
+    assert re.search(rf"^  drift ended  {closed}, since \d\d:\d\d:\d\dZ$", told.stdout, flags=re.MULTILINE)
+    lasts = r"^  drift lasts  Database shop/customers by kubectl-patch \(human\) since [\d:]+Z: /spec/admin/passcode "
+    assert re.search(lasts, told.stdout, flags=re.MULTILINE)
+
+
+def test_the_closing_tells_of_the_fight_and_of_what_came_back(told: subprocess.CompletedProcess[str]) -> None:
+    """Who fights over which field, and what was deleted and made again."""
+    fight = "Cache shop/sessions between cost-optimizer and latency-optimizer: /spec/replicas"
+    assert f"! fight opened  {fight}\n" in told.stdout
+    assert f"  fight        {fight}\n" in told.stdout
     assert re.search(r"came back .*search/search-api: deleted, and made again by argocd-controller", told.stdout)
+
+
+def test_what_an_autoscaler_writes_is_ignored_and_told_to_nobody(told: subprocess.CompletedProcess[str]) -> None:
+    """A declared field that an autoscaler moved is in the closing with the shipped rule, and opens nothing."""
+    ignored = "by database-autoscaler (controller): /spec/replicas 3 → 6; an autoscaler owns the number of replicas\n"
+    assert f"  ignored      Database shop/orders {ignored}" in told.stdout
+    assert [line for line in told.stdout.splitlines() if line.startswith("! ") and "autoscaler" in line] == []
 
 
 def test_a_pipe_gets_plain_text_and_no_secret(told: subprocess.CompletedProcess[str]) -> None:
@@ -240,7 +273,7 @@ def test_a_terminal_gets_colours_and_lines_that_fit(width: int, tmp_path: Path) 
     plain = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rpartition("\r")[2] for line in written.split("\r\n")]
     assert [line for line in plain if cell_len(line) > width] == []
     assert "\x1b[33mspec" in written
-    assert "scene 11 of 11" in written
+    assert "scene 12 of 12" in written
     assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")
     assert all(any(scene.title in line for line in plain) for scene in DAY)
 
@@ -274,7 +307,8 @@ def test_after_the_day_everything_stays_up_and_shows_what_is_changed(tmp_path: P
         connection.request("PATCH", address.path, body, headers)
         assert connection.getresponse().status == 200
         connection.close()
-        one.wait_for("curl (human)                      /spec/replicas 3 → 7")
+        one.wait_for("curl (human)                      /spec/replicas 6 → 7")
+        one.wait_for("! drift opened  Database shop/orders by curl (human): /spec/replicas 3 → 7")
         assert one.end(signal.SIGINT) == 0
     assert one.text.endswith("  ✓ everything is stopped and removed\n")
     assert list(folder.iterdir()) == []
@@ -370,11 +404,6 @@ CHANGE = Change(
 BY_GIT = Writer(name="argocd", class_="gitops", source="managed_fields")
 
 
-def replicas(old: object, new: object, writer: Writer = CHANGE.writer) -> Change:
-    """A change of one field."""
-    return replace(CHANGE, change="spec", fields=(FieldChange("/spec/replicas", "replace", old, new),), writer=writer)
-
-
 def test_of_several_fields_the_one_nearest_to_the_root_is_shown() -> None:
     """A phase says more than the reason of a condition beside it."""
     assert cells(CHANGE, wide=True) == (
@@ -396,23 +425,23 @@ def test_where_there_is_little_room_kind_class_and_section_are_left_out() -> Non
 
 
 class Rows:
-    """A journal into which changes are put by hand."""
+    """A journal into which records are put by hand."""
 
     def __init__(self) -> None:
-        self.changes: list[Change] = []
+        self.records: list[Record] = []
 
     def head(self) -> int:
         return 0
 
-    def after(self, seq: int, limit: int) -> list[tuple[int, Change]]:
-        return list(enumerate(self.changes, 1))[seq : seq + limit]
+    def after(self, seq: int, limit: int) -> list[tuple[int, Record]]:
+        return list(enumerate(self.records, 1))[seq : seq + limit]
 
 
 def test_columns_never_move_and_heartbeats_and_no_ops_are_left_out() -> None:
     """A name that is too long is cut at its column, with a sign; what is left out counts as seen all the same."""
     out, rows = io.StringIO(), Rows()
     window = Window(cast("Reader", rows), Screen(out), "http://metrics")
-    rows.changes = [
+    rows.records = [
         CHANGE,
         replace(CHANGE, heartbeat=True),
         replace(CHANGE, change="noop"),
@@ -422,7 +451,7 @@ def test_columns_never_move_and_heartbeats_and_no_ops_are_left_out() -> None:
     heading, first, second = out.getvalue().splitlines()
     assert heading.index("WHO") == first.index("database-operator") == second.index("database-operator")
     assert "ooo…  database-operator" in second
-    assert rows.changes == window.changes
+    assert rows.records == window.changes
 
 
 @pytest.mark.parametrize("wide", [True, False])
@@ -432,13 +461,94 @@ def test_an_unknown_writer_and_a_name_that_steers_are_written_out(wide: bool) ->
     assert shown[1:] == (("Database " if wide else "") + r"or\x1b[2Jders", "unresolved", "")
 
 
-def test_a_field_that_its_own_writer_takes_back_is_no_undoing() -> None:
-    """Only what somebody else takes back counts, and only with its value known on both sides."""
-    back = replicas(5, 3, BY_GIT)
-    assert undoings([replicas(3, 5), replicas(5, 3)]) == {}
-    assert undoings([replicas(3, "<redacted>"), replicas("<redacted>", "<redacted>", BY_GIT)]) == {}
-    assert undoings([replicas(3, 5), replace(back, uid="another")]) == {}
-    assert [one.undone for one in undoings([replicas(3, 5), back])["u", "/spec/replicas"]] == [back]
+BY_HAND = Writer(name="kubectl-edit", class_="human", source="managed_fields")
+FOUND = Finding(path="/spec/replicas", finding="changed", declared=3, live=5, writer=BY_HAND)
+VERDICT = Verdict(
+    kind="Database", namespace="shop", name="orders", uid="u", state="drifted", declarer="argocd", fields=(FOUND,)
+)
+OPENED = Transition(id="o", event="drift.opened", observed=CHANGE.observed, verdict=VERDICT)
+CLOSED = replace(OPENED, event="drift.closed", resolved_by="declarer", duration=4.26)
+EDIT = Conclusion("drift.opened", "/spec/replicas", ("kubectl-edit",))
+
+
+def standing(state: DriftState, *expected: tuple[Place, str, str]) -> list[Verdict]:
+    """The verdicts with which the day ought to end; the given fields are in a state beside."""
+    verdicts = []
+    for place, path, who in expected:
+        found = replace(FOUND, path=path, writer=replace(BY_HAND, name=who))
+        verdicts.append(replace(VERDICT, kind=place.type.kind, name=place.name, state=state, fields=(found,)))
+    for (place, path), who in (EXCUSED | UNDECLARED).items():
+        found = replace(FOUND, path=path, writer=replace(BY_HAND, name=who))
+        ignored, additions = ((found,), ()) if (place, path) in EXCUSED else ((), (found,))
+        one = replace(VERDICT, kind=place.type.kind, name=place.name, state="in_sync", fields=())
+        verdicts.append(replace(one, ignored=ignored, additions=additions))
+    return verdicts
+
+
+def test_what_is_concluded_and_was_not_so_is_a_difference_and_the_other_way_round() -> None:
+    """An episode too many, one that is missing, another writer and a state that nobody made are each told."""
+    sentence = "drift.opened: Database orders /spec/replicas by kubectl-edit"
+    lasts = "Database orders /spec/replicas by kubectl-edit is drifted"
+    still = (ORDERS, EDIT.path, "kubectl-edit")
+    one = Summary((), ((ORDERS, EDIT),))
+    assert disagreements(one, [OPENED], standing("drifted", still)) == []
+    assert disagreements(Summary(()), [OPENED], standing("in_sync")) == [f"concluded but not so: {sentence}"]
+    assert disagreements(one, [], standing("drifted", still)) == [f"so but not concluded: {sentence}"]
+    assert disagreements(one, [OPENED], standing("pending", still)) == [
+        f"concluded but not so: {lasts.replace('drifted', 'pending')}",
+        f"so but not concluded: {lasts}",
+    ]
+    other = replace(OPENED, verdict=replace(VERDICT, fields=(replace(FOUND, writer=BY_GIT),)))
+    assert disagreements(one, [other], standing("drifted", still)) == [
+        f"concluded but not so: {sentence.replace('kubectl-edit', 'argocd')}",
+        f"so but not concluded: {sentence}",
+    ]
+
+
+def test_what_has_ended_is_no_longer_expected_to_last() -> None:
+    """An episode that was closed is to be closed by the same one, and the object to be as declared."""
+    over = replace(EDIT, event="drift.closed", by="declarer")
+    whole = Summary((), ((ORDERS, EDIT), (ORDERS, over)))
+    sentence = "drift.closed: Database orders /spec/replicas by kubectl-edit, ended by"
+    assert disagreements(whole, [OPENED, CLOSED], standing("in_sync")) == []
+    assert disagreements(whole, [OPENED, replace(CLOSED, resolved_by="human")], standing("in_sync")) == [
+        f"concluded but not so: {sentence} human",
+        f"so but not concluded: {sentence} declarer",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ((FOUND,), "by kubectl-edit (human): /spec/replicas 3 → 5"),
+        ((FOUND, FOUND), "by kubectl-edit (human): /spec/replicas 3 → 5, +1 more"),
+        ((Finding(path="/spec/pool", finding="missing", declared=1),), "/spec/pool - 1"),
+        ((Finding(path="/spec/\x1bpool", finding="stale_owned", live=1),), r"/spec/\x1bpool + 1"),
+        ((Finding(path="", finding="missing"),), "it is not there"),
+    ],
+)
+def test_a_finding_is_said_with_whoever_wrote_it_if_that_is_known(fields: tuple[Finding, ...], said: str) -> None:
+    """Of what is missing nobody is named, and nothing of an object reaches the terminal as it is."""
+    assert say(replace(OPENED, verdict=replace(VERDICT, fields=fields))) == said
+
+
+def test_an_end_names_who_declares_the_object_or_else_what_kind_of_writer_it_was() -> None:
+    """Whoever declares an object is called by name; of anybody else the class is known."""
+    assert say(CLOSED) == "by argocd after 4.3 s: /spec/replicas 3 → 5 by kubectl-edit (human)"
+    assert say(replace(CLOSED, resolved_by="human"), wide=False) == (
+        "by human after 4.3 s: /spec/replicas 3 → 5 by kubectl-edit"
+    )
+
+
+def test_what_lasts_is_told_before_what_is_only_noted() -> None:
+    """The closing has the open episodes first, then what a rule covers and what nobody declared."""
+    lasting = replace(VERDICT, since=CHANGE.observed, additions=(replace(FOUND, declared=UNSET),))
+    covered = replace(VERDICT, state="ignored", fields=(), ignored=(replace(FOUND, rule="because"),))
+    assert drift([], [covered, lasting]) == [
+        ("drift lasts", "Database shop/orders by kubectl-edit (human) since 12:00:01Z: /spec/replicas 3 → 5"),
+        ("ignored", "Database shop/orders by kubectl-edit (human): /spec/replicas 3 → 5; because"),
+        ("undeclared", "Database shop/orders by kubectl-edit (human): /spec/replicas + 5"),
+    ]
 
 
 @pytest.mark.parametrize("width", [10, 40, 80])

@@ -23,7 +23,7 @@ from exporter.timestamps import Timestamp, from_nanoseconds, to_nanoseconds
 if TYPE_CHECKING:
     from exporter.drift.settings import DriftSettings
     from exporter.drift.values import Evaluation
-    from exporter.records import DriftState, ResolvedBy, SinceSource
+    from exporter.records import DriftState, Finding, ResolvedBy, SinceSource
 
 
 class Turn(Struct, frozen=True):
@@ -56,6 +56,7 @@ def look(held: Held, found: Evaluation, at: int, settings: DriftSettings, by: Re
         by: who wrote the version that was looked at
 
     """
+    was = held.evaluation.findings
     held = replace(held, evaluation=found, turns=_within(held.turns, at, settings))
     if found.unknown:
         return Turn(replace(held, state="unknown"))
@@ -64,7 +65,7 @@ def look(held: Held, found: Evaluation, at: int, settings: DriftSettings, by: Re
         return Turn(replace(held, state="suspended"), due=until)
     if found.findings:
         return _wrong(held, at, settings)
-    return _right(held, at, settings, by)
+    return _right(held, at, settings, by, was)
 
 
 def gone(held: Held, at: int) -> Turn:
@@ -100,7 +101,7 @@ def _wrong(held: Held, at: int, settings: DriftSettings) -> Turn:
     return Turn(held, event, _calm(held, settings) if flapping else None)
 
 
-def _right(held: Held, at: int, settings: DriftSettings, by: ResolvedBy) -> Turn:
+def _right(held: Held, at: int, settings: DriftSettings, by: ResolvedBy, was: tuple[Finding, ...]) -> Turn:
     """The object is as declared, or nobody declares it."""
     found, episode = held.evaluation, held.episode
     calm: DriftState = "unmanaged" if not found.baseline else "ignored" if found.ignored else "in_sync"
@@ -109,7 +110,7 @@ def _right(held: Held, at: int, settings: DriftSettings, by: ResolvedBy) -> Turn
         due = _calm(held, settings) if held.turns else None  # what came and went may come again
         return Turn(replace(held, state=calm, episode=None), due=due)
     if episode.right_at is None:
-        episode = replace(episode, right_at=at, righted_by=by)
+        episode = replace(episode, right_at=at, righted_by=by, was=was or episode.was)
         held = replace(held, episode=episode)
     clear_at = (episode.right_at or at) + settings.clear_ns
     if flapping:

@@ -44,6 +44,7 @@ class Episode(Struct, frozen=True, array_like=True, omit_defaults=True):
         right_at: when it was found as declared again; None while it is not
         righted_by: who did that
         cause: who is to blame, as far as was found last
+        was: what was wrong when it was last found so
 
     """
 
@@ -55,6 +56,7 @@ class Episode(Struct, frozen=True, array_like=True, omit_defaults=True):
     right_at: int | None = None
     righted_by: ResolvedBy = "unknown"
     cause: WriterClass = "unknown"
+    was: tuple[Finding, ...] = ()
 
 
 class Held(Struct, frozen=True, array_like=True, omit_defaults=True):

@@ -198,7 +198,10 @@ class DriftKeeper:
         cause = change.id if change is not None else ""
         if turn.event is not None:
             ended = turn.ended
-            shown = after if ended is None else replace(after, evaluation=before.evaluation, episode=ended)
+            shown = after
+            if ended is not None:
+                was = replace(before.evaluation, findings=before.evaluation.findings or ended.was)
+                shown = replace(after, evaluation=was, episode=ended)
             book.tell(
                 self._transition(
                     turn.event, key, shown, at, cause,

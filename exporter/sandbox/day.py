@@ -16,16 +16,14 @@ from msgspec import Struct
 from exporter.errors import ClusterError
 from exporter.model import ChangeType, Event
 from exporter.sandbox.crds import CRDS, LATE_CRD
-from exporter.sandbox.script import DAY, GITOPS, INSTALLER, MORNING, NAMESPACES, Step
+from exporter.sandbox.script import DAY, GITOPS, INSTALLER, MORNING, NAMESPACES, Conclusion, Place, Step
 from exporter.timestamps import now
 
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
 
-    from exporter.model import Change
     from exporter.sandbox.hands import Hands, Object
-    from exporter.sandbox.script import Place
 
 
 class Deed(Struct, frozen=True, kw_only=True):
@@ -46,9 +44,10 @@ class Deed(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True):
-    """All that was done, in its order."""
+    """All that was done, in its order, and what is to be concluded from it."""
 
     deeds: tuple[Deed, ...]
+    conclusions: tuple[tuple[Place, Conclusion], ...] = ()
 
     def by_change(self) -> dict[ChangeType, int]:
         """Count the deeds by the word for what changed."""
@@ -80,13 +79,20 @@ async def prepare(hands: Hands, *, tell: Callable[[str], None]) -> None:
     tell(f"{len(MORNING)} objects in {len(NAMESPACES)} namespaces")
 
 
-async def play(hands: Hands, *, speed: float = 1.0, begin: Callable[[str, int], Awaitable[None]]) -> Summary:
+async def play(
+    hands: Hands,
+    *,
+    speed: float = 1.0,
+    begin: Callable[[str, int], Awaitable[None]],
+    concluded: Callable[[int], Awaitable[None]],
+) -> Summary:
     """Play the day in a cluster that is prepared, and in which it was not played before.
 
     Args:
         hands: on the server
         speed: how many times faster than in about 25 s; infinity for no pauses
         begin: is waited for as a scene begins; is given its title, and how much was done before it
+        concluded: is waited for where something is to be concluded; is given how much that is by then
 
     Returns:
         what was done
@@ -99,30 +105,18 @@ async def play(hands: Hands, *, speed: float = 1.0, begin: Callable[[str, int], 
         if scene.installs is not None:
             _must_be_new(str(scene.installs), new=not await hands.has_type(scene.installs))
     deeds: list[Deed] = []
+    conclusions: list[tuple[Place, Conclusion]] = []
     for scene in DAY:
         await begin(scene.title, len(deeds))
         if scene.installs is not None:
             await hands.install(INSTALLER, LATE_CRD, scene.installs)
         for step in scene.steps:
             deeds.append(_deed(step, await _act(hands, step)))
+            if step.concludes is not None:
+                conclusions.append((step.place, step.concludes))
+                await concluded(len(conclusions))
             await asyncio.sleep(step.after / speed)
-    return Summary(tuple(deeds))
-
-
-def differences(summary: Summary, changes: Iterable[Change]) -> list[str]:
-    """Compare what was done with what was seen; each sentence is a difference, none is what one hopes for."""
-    seen = {(change.uid, change.event, _version(change)): change for change in changes}
-    found = []
-    for deed in summary.deeds:
-        change = seen.pop((deed.uid, deed.event, deed.resource_version), None)
-        what = f"{deed.kind} {deed.name}, {deed.change} by {deed.writer or 'nobody known'}"
-        if change is None:
-            found.append(f"done but not seen: {what} (version {deed.resource_version or 'none'})")
-        elif (change.change, change.writer.name, change.heartbeat) != (deed.change, deed.writer, deed.heartbeat):
-            beat = " (heartbeat)" if change.heartbeat else ""
-            found.append(f"{what}: seen as {change.change}{beat} by {change.writer.name or 'nobody known'}")
-    found += [f"seen but not done: {change.kind} {change.name}, {change.change}" for change in seen.values()]
-    return found
+    return Summary(tuple(deeds), tuple(conclusions))
 
 
 def status_of(obj: Object, phase: str) -> dict[str, Any]:
@@ -182,10 +176,6 @@ def _deed(step: Step, answer: Object) -> Deed:
         writer="" if step.change in ("deleted", "deleting") else step.who,
         heartbeat=step.verb == "beat",
     )
-
-
-def _version(change: Change) -> str:
-    return "" if change.event == "deleted" else change.resource_version
 
 
 def _must_be_new(what: str, *, new: bool) -> None:

@@ -21,14 +21,15 @@ from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.journal.read import open_reader
-from exporter.model import encode
+from exporter.records import encode_record
 from exporter.sandbox.apiserver.server import emulate
-from exporter.sandbox.closing import by_writer, came_back
+from exporter.sandbox.closing import by_writer, came_back, drift
+from exporter.sandbox.comparing import differences, disagreements
 from exporter.sandbox.crds import DATABASE
-from exporter.sandbox.day import differences, play, prepare
+from exporter.sandbox.day import play, prepare
 from exporter.sandbox.exporter_process import PORT, exporting
 from exporter.sandbox.hands import reach
-from exporter.sandbox.script import SECRETS
+from exporter.sandbox.script import IGNORE, SECRETS
 from exporter.sandbox.window import Window
 
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
-    from exporter.model import Change
+    from exporter.records import Record
     from exporter.sandbox.day import Summary
     from exporter.sandbox.exporter_process import ExporterProcess
     from exporter.sandbox.hands import Hands
@@ -135,9 +136,12 @@ async def _show(
         async with ground(folder) as server, reach(str(server.kubeconfig)) as hands:
             screen.good(f"{server.name} is up")
             await prepare(hands, tell=screen.good)
-            async with exporting(server.kubeconfig, folder) as exporter:
+            settle, clear = times(speed)
+            config = {"drift": {"settle": f"{settle}s", "clear": f"{clear}s", "ignore": IGNORE}}
+            async with exporting(server.kubeconfig, folder, config) as exporter:
                 await exporter.ready()
                 _introduce(exporter, screen)
+                screen.good(f"drift counts after {settle} s and is over after {clear} s (usually 2 min and 1 min)")
                 with closing(open_reader(exporter.data_dir)) as reader, screen.with_status():
                     window = Window(reader, screen, exporter.address("/metrics"))
                     code = await _beside(_story(hands, exporter, window, screen, speed), window, exporter)
@@ -163,6 +167,11 @@ async def _beside(story: Coroutine[None, None, int], window: Window, exporter: E
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def times(speed: float) -> tuple[int, int]:
+    """Give the seconds after which drift counts on a day of so many times the speed, and after which it is over."""
+    return round(2 / speed), round(1 / speed)
+
+
 def _introduce(exporter: ExporterProcess, screen: Screen) -> None:
     address = exporter.address("/metrics")
     taken = "" if f":{PORT}/" in address else f" (port {PORT} is taken)"
@@ -172,32 +181,37 @@ def _introduce(exporter: ExporterProcess, screen: Screen) -> None:
 
 
 async def _story(hands: Hands, exporter: ExporterProcess, window: Window, screen: Screen, speed: float) -> int:
-    summary = await play(hands, speed=speed, begin=window.scene)
+    summary = await play(hands, speed=speed, begin=window.scene, concluded=window.concluded)
     await window.scene("The day is over. Who changed what, how often", len(summary.deeds))
-    for facts in (by_writer(window.changes), came_back(window.changes)):
-        screen.facts(facts)
+    verdicts = window.verdicts()
+    facts = came_back(window.changes) + drift(window.told, verdicts)
+    for part in (by_writer(window.changes), facts):
+        screen.facts(part)
         screen.line()
-    wrong = await asyncio.to_thread(_wrong, summary, window.changes, exporter.address("/metrics"))
+    wrong = await asyncio.to_thread(_wrong, summary, window, exporter.address("/metrics"))
+    wrong += disagreements(summary, window.told, verdicts)
     for sentence in wrong:
         screen.bad(sentence)
     if wrong:
         return 1
     count = len(window.changes)
     screen.good(f"{len(summary.deeds)} versions were made, {count} seen: each once, with its word and writer")
+    screen.good(f"{len(window.told)} conclusions on drift and fights: each as it was to be expected, and none beside")
     screen.good(f"/metrics counts the same {count} changes, and no secret is in the history")
     return 0
 
 
-def _wrong(summary: Summary, changes: list[Change], metrics: str) -> list[str]:
+def _wrong(summary: Summary, window: Window, metrics: str) -> list[str]:
     """Say what was not seen as it was done."""
-    wrong = differences(summary, changes)
+    wrong = differences(summary, window.changes)
     try:
         counted = _counted(metrics)
         if counted != len(summary.deeds):
             wrong.append(f"{len(summary.deeds)} versions were made, and /metrics counts {counted:g} changes")
     except OSError as error:
         wrong.append(f"{metrics} does not answer: {error}")
-    history = b"".join(map(encode, changes)).decode()
+    records: list[Record] = [*window.changes, *window.told]
+    history = b"".join(map(encode_record, records)).decode()
     if any(secret in history for secret in SECRETS):
         wrong.append("the text of a secret is in the history")
     return wrong
@@ -224,6 +238,7 @@ def _invite(server: Ground, exporter: ExporterProcess, screen: Screen) -> None:
         patch = """-H 'Content-Type: application/merge-patch+json' -d '{"spec":{"replicas":7}}'"""
         screen.command("or curl", f"curl -sX PATCH {patch} {server.address}{_ORDERS}")
     screen.command("history", f"{_program()} changes --data-dir={data_dir} --writer=human")
+    screen.command("drift", f"{_program()} drift --data-dir={data_dir}")
     screen.line()
 
 

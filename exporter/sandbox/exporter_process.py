@@ -110,7 +110,9 @@ class ExporterProcess:
 
 
 @asynccontextmanager
-async def exporting(kubeconfig: Path, folder: Path) -> AsyncIterator[ExporterProcess]:
+async def exporting(
+    kubeconfig: Path, folder: Path, config: dict[str, Any] | None = None
+) -> AsyncIterator[ExporterProcess]:
     """Run an exporter until the block ends; it need not be ready yet.
 
     It has our environment, so that `OTEL_*` is the user's to set. Its web server is on loopback, on the usual port
@@ -118,14 +120,16 @@ async def exporting(kubeconfig: Path, folder: Path) -> AsyncIterator[ExporterPro
 
     Args:
         kubeconfig: the way to the cluster
-        folder: for its journal and its log; must be there
+        folder: for its journal, its log and its configuration; must be there
+        config: the content of its configuration file
 
     """
-    data_dir, log = folder / "data", folder / "exporter.log"
+    data_dir, log, file = folder / "data", folder / "exporter.log", folder / "config.yaml"
+    file.write_text(json.dumps(config or {}, indent=1), encoding="utf-8")  # JSON is YAML
     # Safe path (-P): a directory called `exporter` that the user happens to be in is not ours.
     command = [
-        sys.executable, "-P", "-m", __name__, "run", f"--kubeconfig={kubeconfig}", f"--data-dir={data_dir}",
-        f"--web.listen-address=127.0.0.1:{PORT if is_free(PORT) else 0}", "--log.format=json",
+        sys.executable, "-P", "-m", __name__, "run", f"--kubeconfig={kubeconfig}", f"--config={file}",
+        f"--data-dir={data_dir}", f"--web.listen-address=127.0.0.1:{PORT if is_free(PORT) else 0}", "--log.format=json",
     ]  # fmt: skip
     with log.open("wb") as out:
         # A session of its own: Ctrl-C in the terminal is for us, who then end it in order.

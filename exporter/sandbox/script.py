@@ -1,7 +1,7 @@
 """What happens on the scripted day, and what an observer should call it.
 
-Data only: who does what to which object, how long they then wait, and the change that follows. `day.py` plays it.
-Every step makes exactly one version of one object.
+Data only: who does what to which object, how long they then wait, the change that follows, and what is to be concluded
+from it. `day.py` plays it. Every step makes exactly one version of one object.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from copy import deepcopy
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from exporter.model import ChangeType, ResourceType
+from exporter.records import DriftEvent, ResolvedBy
 from exporter.sandbox.crds import BACKUP_POLICY, CACHE, DATABASE, ROUTE
 
 
@@ -21,7 +23,9 @@ GITOPS = "argocd-controller"
 OPERATOR = "database-operator"
 ROUTER = "route-operator"
 SAVER = "cost-optimizer"
-SCALER = "hpa-like-scaler"
+SPEEDER = "latency-optimizer"
+SCALER = "database-autoscaler"
+ROLLOUTS = "rollouts-controller"
 INSTALLER = "helm"
 
 NAMESPACES = ("shop", "search")
@@ -44,6 +48,23 @@ class Place(Struct, frozen=True):
         return self.type.path(self.namespace, self.name)
 
 
+class Conclusion(Struct, frozen=True):
+    """What an observer should say beside the changes.
+
+    Attributes:
+        event: what began or ended
+        path: the field that it is about
+        who: who wrote it, or who fight over it
+        by: who ended it
+
+    """
+
+    event: DriftEvent
+    path: str
+    who: tuple[str, ...]
+    by: ResolvedBy | None = None
+
+
 class Step(Struct, frozen=True):
     """One act, one version.
 
@@ -54,6 +75,7 @@ class Step(Struct, frozen=True):
         change: what an observer should call it
         body: the declaration (`create`, `apply`), the patch (`edit`), or the phase and reason (`reconcile`)
         after: seconds that pass before the next step, at speed 1
+        concludes: what an observer should conclude, be it a while later; it is waited for
 
     """
 
@@ -63,6 +85,7 @@ class Step(Struct, frozen=True):
     change: ChangeType
     body: dict[str, Any] = {}
     after: float = 0.6
+    concludes: Conclusion | None = None
 
 
 class Scene(Struct, frozen=True):
@@ -128,7 +151,38 @@ def _beats(*places: Place, times: int) -> tuple[Step, ...]:
     return tuple(Step(OPERATOR, "beat", place, "status", after=0.2) for _ in range(times) for place in places)
 
 
+def _so(step: Step, event: DriftEvent, path: str, *who: str, by: ResolvedBy | None = None) -> Step:
+    return replace(step, concludes=Conclusion(event, path, who, by))
+
+
 _NEW_RELEASE = _database("16.4", 200)
+_REPLICAS = "/spec/replicas"
+_FIGHTING = tuple(
+    step for _ in range(4) for step in (_by(SAVER, SESSIONS, 0.4, replicas=2), _by(SPEEDER, SESSIONS, 0.4, replicas=6))
+)
+# With the fifth of these writes a value has come back three times.
+_FIGHT_FOUND = 4
+
+# What the team has told the exporter: whose work it is to move a declared field. (Autoscalers it knows by itself.)
+IGNORE = (
+    {
+        "match": {"kind": "Route"},
+        "paths": ["/spec/backends"],
+        "managers": [ROLLOUTS],
+        "reason": "a rollout moves the traffic",
+    },
+)
+# So of these nobody is to be told, though at the end of the day they are not as declared: where, and who wrote.
+EXCUSED = {
+    (ORDERS, _REPLICAS): SCALER,
+    (STOREFRONT, "/spec/backends/0/weight"): ROLLOUTS,
+    (STOREFRONT, "/spec/backends/1/weight"): ROLLOUTS,
+}
+# And this a person put there, though nobody declares it: no drift, and said all the same.
+UNDECLARED = {
+    (STOREFRONT, "/metadata/labels"): "kubectl-label",
+    (STOREFRONT, "/metadata/annotations"): "kubectl-annotate",
+}
 
 DAY: tuple[Scene, ...] = (
     Scene(
@@ -147,19 +201,23 @@ DAY: tuple[Scene, ...] = (
     Scene(
         "Somebody scales the orders database by hand; Git puts it back",
         (
-            _by("kubectl-edit", ORDERS, replicas=5),
+            _so(_by("kubectl-edit", ORDERS, 0.2, replicas=5), "drift.opened", _REPLICAS, "kubectl-edit"),
             _says(OPERATOR, ORDERS, "Scaling", 0.8),
             _git(ORDERS, _NEW_RELEASE),
-            _says(OPERATOR, ORDERS, "Ready"),
+            _so(_says(OPERATOR, ORDERS, "Ready", 0.2), "drift.closed", _REPLICAS, "kubectl-edit", by="declarer"),
         ),
     ),
     Scene(
         "Two controllers fight over one field: one wants to save, one to be fast",
-        tuple(
-            step
-            for _ in range(4)
-            for step in (_by(SAVER, SESSIONS, 0.4, replicas=2), _by(SCALER, SESSIONS, 0.4, replicas=6))
+        (
+            *_FIGHTING[:_FIGHT_FOUND],
+            _so(_FIGHTING[_FIGHT_FOUND], "fight.opened", _REPLICAS, SAVER, SPEEDER),
+            *_FIGHTING[_FIGHT_FOUND + 1 :],
         ),
+    ),
+    Scene(
+        "An autoscaler makes the orders database larger; a rule knows its work",
+        (_by(SCALER, ORDERS, replicas=6), _says(OPERATOR, ORDERS, "Scaling", 1.0), _says(OPERATOR, ORDERS, "Ready")),
     ),
     Scene("The operator looks at its databases and finds nothing new", _beats(ORDERS, CUSTOMERS, times=4)),
     Scene(
@@ -184,8 +242,8 @@ DAY: tuple[Scene, ...] = (
         (
             _git(STOREFRONT, {"host": "shop.example.com", "backends": _backends(canary=10, web=90)}),
             _says(ROUTER, STOREFRONT, "Shifting"),
-            _by("rollouts-controller", STOREFRONT, backends=_backends(canary=50, web=50)),
-            _by("rollouts-controller", STOREFRONT, backends=_backends(canary=100, web=0)),
+            _by(ROLLOUTS, STOREFRONT, backends=_backends(canary=50, web=50)),
+            _by(ROLLOUTS, STOREFRONT, backends=_backends(canary=100, web=0)),
             _says(ROUTER, STOREFRONT, "Ready"),
         ),
     ),
@@ -200,7 +258,12 @@ DAY: tuple[Scene, ...] = (
     Scene(
         "Two secrets are changed: one the schema declares, one inside a URL",
         (
-            _by("kubectl-patch", CUSTOMERS, admin={"passcode": _NEW_PASSCODE}),
+            _so(
+                _by("kubectl-patch", CUSTOMERS, 0.2, admin={"passcode": _NEW_PASSCODE}),
+                "drift.opened",
+                "/spec/admin/passcode",
+                "kubectl-patch",
+            ),
             _git(SESSIONS, _SESSIONS | {"source": f"redis://app:{_NEW_PASSWORD}@sessions.shop:6379/0"}),
         ),
     ),

@@ -1,4 +1,4 @@
-"""A window on the journal: the changes of the day as they arrive, a line for each, as wide as there is room.
+"""A window on the journal: the changes of the day as they arrive, and what is concluded from them, a line for each.
 
 Must never change the journal, nor hide that it left something out: heartbeats are counted below their scene.
 """
@@ -12,27 +12,40 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from exporter.drift.held import held
+from exporter.drift.keeper import NAME
 from exporter.model import Change
+from exporter.records import Transition
+from exporter.sandbox.closing import place_of, say
 from exporter.sandbox.script import DAY, MORNING
 from exporter.tables import COLOURS, cut, visible, what, who
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import NoReturn
 
     from exporter.journal.read import Reader
     from exporter.model import WriterClass
+    from exporter.records import DriftEvent, Verdict
     from exporter.sandbox.screen import Part, Screen
 
 _POLL_SECONDS = 0.1
-_PATIENCE_SECONDS = 15.0
+_PATIENCE_SECONDS = 30.0
 _CHUNK = 500
 # From here on there is room for the kind of an object and the class of a writer.
 _WIDE = 108
 _GAP = "  "
 _DIM = "bright_black"
 _CLASSES: dict[WriterClass, str] = {"human": "bold magenta", "gitops": "cyan", "controller": "green", "unknown": ""}
+# What asks for attention, and what needs none any more.
+_MARKS: dict[DriftEvent, tuple[str, str]] = {
+    "drift.opened": ("!", "bold red"),
+    "drift.changed": ("!", "bold red"),
+    "drift.closed": ("✓", "bold green"),
+    "fight.opened": ("!", "bold magenta"),
+    "fight.closed": ("✓", "bold green"),
+}
 # What the word for the change says already.
 _SECTION = re.compile(r"^/(spec|status|metadata)/")
 _PLACES = {*MORNING, *(step.place for scene in DAY for step in scene.steps)}
@@ -62,19 +75,23 @@ class Window:
         self._beats = 0
         self._headed = False
         self.changes: list[Change] = []
+        self.told: list[Transition] = []
 
     def look(self) -> None:
         """Show what is new."""
         while rows := self._reader.after(self._seen, _CHUNK):
             self._seen = rows[-1][0]
-            for _, change in rows:
-                if not isinstance(change, Change):
+            for _, record in rows:
+                if isinstance(record, Transition):
+                    self.told.append(record)
+                    self._tell(record)
+                if not isinstance(record, Change):
                     continue
-                self.changes.append(change)
-                if change.heartbeat:
+                self.changes.append(record)
+                if record.heartbeat:
                     self._beats += 1
-                elif change.change != "noop":
-                    self._show(change)
+                elif record.change != "noop":
+                    self._show(record)
         scene = f"scene {self._scenes} of {len(DAY)}" if self._scenes <= len(DAY) else "the day is over"
         seconds = time.monotonic() - self._began
         changes = f"{len(self.changes)} changes"
@@ -88,10 +105,7 @@ class Window:
             count: how many changes those before it made; they are waited for, but over the whole day not for long
 
         """
-        while len(self.changes) < count and self._patience > 0:
-            self._patience -= _POLL_SECONDS
-            await asyncio.sleep(_POLL_SECONDS)
-            self.look()
+        await self._until(lambda: len(self.changes) >= count)
         if self._beats:
             beats = "1 heartbeat" if self._beats == 1 else f"{self._beats} heartbeats"
             self._screen.aside(f"{beats}: kept in the journal, left out here")
@@ -99,11 +113,31 @@ class Window:
         self._scenes += 1
         self._screen.scene(title)
 
+    async def concluded(self, count: int) -> None:
+        """Wait until so much was concluded, but over the whole day not for long."""
+        await self._until(lambda: len(self.told) >= count)
+
+    def verdicts(self) -> list[Verdict]:
+        """Give what is to be said now of each object."""
+        return [held(state).verdict(key) for key, _, state in self._reader.states(NAME)]
+
     async def follow(self) -> NoReturn:
         """Look for ever."""
         while True:
             self.look()
             await asyncio.sleep(_POLL_SECONDS)
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds() and self._patience > 0:
+            self._patience -= _POLL_SECONDS
+            await asyncio.sleep(_POLL_SECONDS)
+            self.look()
+
+    def _tell(self, told: Transition) -> None:
+        mark, style = _MARKS[told.event]
+        what = f"{mark} {told.event.replace('.', ' ')}"
+        wide = self._screen.width >= _WIDE
+        self._screen.line((what + _GAP, style), (f"{place_of(told.verdict, wide=wide)} {say(told, wide=wide)}", ""))
 
     def _show(self, change: Change) -> None:
         wide = self._screen.width >= _WIDE
@@ -120,25 +154,16 @@ def cells(change: Change, *, wide: bool) -> tuple[str, str, str, str]:
     fields = sorted(change.fields, key=lambda field: field.path.count("/"))
     moved = what(fields, truncated=change.truncated) or _WITHOUT_FIELDS.get(change.change, "")
     if wide:
-        return change.change, _object(change.kind, change.namespace, change.name), who(change.writer), moved
+        return change.change, place_of(change), who(change.writer), moved
     name = visible(change.writer.name) or "unresolved"
-    return (
-        change.change,
-        _object("", change.namespace, change.name),
-        name,
-        _SECTION.sub("", moved),
-    )
-
-
-def _object(kind: str, namespace: str, name: str) -> str:
-    return visible(" ".join(filter(None, (kind, "/".join(filter(None, (namespace, name)))))))
+    return change.change, place_of(change, wide=False), name, _SECTION.sub("", moved)
 
 
 def _widths(*, wide: bool) -> tuple[int, int, int]:
     """Give the width of the columns before the last one: those that the day needs, so that they never move."""
-    places = (_object(one.type.kind if wide else "", one.namespace, one.name) for one in _PLACES)
+    places = (len(f"{one.type.kind} " if wide else "") + len(f"{one.namespace}/{one.name}") for one in _PLACES)
     names = max(map(len, _ACTORS))
-    return max(map(len, COLOURS)), max(map(len, places)), names + (len(" (controller)") if wide else 0)
+    return max(map(len, COLOURS)), max(places), names + (len(" (controller)") if wide else 0)
 
 
 def _row(texts: tuple[str, ...], styles: tuple[str, ...], *, wide: bool) -> Iterator[Part]:
