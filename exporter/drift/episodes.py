@@ -45,7 +45,9 @@ class Turn(Struct, frozen=True):
     duration: float = 0.0
 
 
-def look(held: Held, found: Evaluation, at: int, settings: DriftSettings, by: ResolvedBy = "unknown") -> Turn:
+def look(
+    held: Held, found: Evaluation, at: int, settings: DriftSettings, by: ResolvedBy = "unknown", change: str = ""
+) -> Turn:
     """Take in an evaluation.
 
     Args:
@@ -54,6 +56,7 @@ def look(held: Held, found: Evaluation, at: int, settings: DriftSettings, by: Re
         at: nanoseconds since the Unix epoch
         settings: times
         by: who wrote the version that was looked at
+        change: id of the change that led to it; empty where none did
 
     """
     was = held.evaluation.findings
@@ -64,23 +67,24 @@ def look(held: Held, found: Evaluation, at: int, settings: DriftSettings, by: Re
         until = to_nanoseconds(Timestamp(found.suspended_until)) if found.suspended_until else None
         return Turn(replace(held, state="suspended"), due=until)
     if found.findings:
-        return _wrong(held, at, settings)
+        return _wrong(held, at, settings, change)
     return _right(held, at, settings, by, was)
 
 
-def gone(held: Held, at: int) -> Turn:
-    """End what there is, since the object is gone."""
-    return _ended(held, "in_sync", at, "deleted")
+def gone(held: Held, at: int, by: ResolvedBy = "deleted") -> Turn:
+    """End what there is, since the object is gone; what was put right before that was not ended by it."""
+    episode = held.episode
+    righted = episode is not None and episode.right_at is not None
+    return _ended(held, "in_sync", at, episode.righted_by if episode is not None and righted else by)
 
 
-def _wrong(held: Held, at: int, settings: DriftSettings) -> Turn:
+def _wrong(held: Held, at: int, settings: DriftSettings, change: str) -> Turn:
     """The object is not as declared."""
     found, episode = held.evaluation, held.episode
     turned = episode is None or episode.right_at is not None
     if episode is None:
         since, source = _since(found, at)
-        episode = Episode(since, source, at)
-        held = replace(held, count=held.count + 1)
+        episode = Episode(since, source, at, change=change)
     declared_at = _time(found.declared_at)
     # A manifest comes before what is applied of it: that is how a rollout looks, however many there are.
     rollout = found.baseline == "directory" and at < declared_at + settings.settle_ns
@@ -95,6 +99,7 @@ def _wrong(held: Held, at: int, settings: DriftSettings) -> Turn:
     told = _digest(found)
     if event is None and told != episode.told and not flapping:
         event = "drift.changed"
+    told = told if event is not None else episode.told
     opened = at if episode.opened is None else episode.opened
     state: DriftState = "flapping" if flapping else "drifted"
     held = replace(held, state=state, episode=replace(episode, opened=opened, told=told))
@@ -128,7 +133,7 @@ def _ended(held: Held, state: DriftState, at: int, by: ResolvedBy) -> Turn:
     after = replace(held, state=state, episode=None)
     if episode is None or episode.opened is None:
         return Turn(after)
-    right = at if by == "deleted" or episode.right_at is None else episode.right_at
+    right = at if episode.right_at is None else episode.right_at
     duration = max(0.0, (right - to_nanoseconds(episode.since)) / 1e9)
     return Turn(after, "drift.closed", ended=replace(episode, righted_by=by), duration=duration)
 

@@ -74,6 +74,7 @@ def evaluate(subject: Subject, memory: Memory, known: Known) -> tuple[Evaluation
     if known.orphan:
         flags.append("orphan")
     pause = find_pause(look)
+    declared_at = max(look.declared_at, declared.at if declared is not None else "")
     evaluation = Evaluation(
         declarer=mask(look.declarer.name) or ("directory" if known.declared is not None else ""),
         baseline=declared.source if declared is not None else "",
@@ -85,7 +86,8 @@ def evaluate(subject: Subject, memory: Memory, known: Known) -> tuple[Evaluation
         unknown=declared.problem if declared is not None else "",
         suspended=pause.reason,
         suspended_until=pause.until,
-        declared_at=max(look.declared_at, declared.at if declared is not None else ""),
+        # By a clock that is ahead, or a time that somebody made up, a rollout would last until then.
+        declared_at=min(declared_at, subject.observed or declared_at),
         problems=(pause.problem,) if pause.problem else (),
         left_out=left_out,
     )

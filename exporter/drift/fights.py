@@ -74,21 +74,20 @@ class Fights(Struct, frozen=True, array_like=True, omit_defaults=True):
             at: nanoseconds since the Unix epoch
 
         """
-        known = {one.path: one for one in self.fields}
+        known = {one.path: one for one in self.at(at).fields}
         for moved in change.fields[:_FIELDS]:
             before = known.pop(moved.path, None) or Field(moved.path, (("", _hash(moved.old)),))
             known[moved.path] = _written(before, change.writer.name, _hash(moved.new), at)
-        return Fights(tuple(known.values())[-_PATHS:])
+        # What is fought over is not forgotten for the sake of what may come to nothing.
+        return Fights(tuple(sorted(known.values(), key=lambda one: one.began is not None))[-_PATHS:])
 
     def at(self, at: int) -> Fights:
         """Forget what is over at a time."""
         fields = []
         for one in self.fields:
-            flips = _within(one.flips, at)
-            if one.began is not None and len(flips) < FLIPS:
-                fields.append(replace(one, flips=flips, began=None))
-            elif one.last + WINDOW > at:
-                fields.append(replace(one, flips=flips))
+            if one.last + WINDOW > at:
+                flips = _within(one.flips, at)
+                fields.append(replace(one, flips=flips, began=one.began if len(flips) >= FLIPS else None))
         return self if tuple(fields) == self.fields else Fights(tuple(fields))
 
 

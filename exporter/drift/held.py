@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _BLAME: tuple[WriterClass, ...] = ("human", "unknown", "gitops", "controller")
 # Behind the state in a tally: the object is declared and not there.
 _ABSENT = "?"
+# As far as the journal counts, in the year 2262: people silence things until 2999.
+_LATEST = 2**63 - 1
 # States in which something lasts that people want to see by itself.
 _SHOWN: frozenset[DriftState] = frozenset({"drifted", "flapping"})
 
@@ -45,6 +47,7 @@ class Episode(Struct, frozen=True, array_like=True, omit_defaults=True):
         righted_by: who did that
         cause: who is to blame, as far as was found last
         was: what was wrong when it was last found so
+        change: id of the change that showed it first; empty where none did
 
     """
 
@@ -57,6 +60,7 @@ class Episode(Struct, frozen=True, array_like=True, omit_defaults=True):
     righted_by: ResolvedBy = "unknown"
     cause: WriterClass = "unknown"
     was: tuple[Finding, ...] = ()
+    change: str = ""
 
 
 class Held(Struct, frozen=True, array_like=True, omit_defaults=True):
@@ -69,7 +73,6 @@ class Held(Struct, frozen=True, array_like=True, omit_defaults=True):
         evaluation: the last look at it
         memory: what the next look has to know
         episode: if something is not as declared
-        count: episodes so far
         turns: when it ceased to be as declared, within the window of flapping; nanoseconds
         fights: who writes against whom
         lagging: its controller has not yet looked at what is declared
@@ -82,7 +85,6 @@ class Held(Struct, frozen=True, array_like=True, omit_defaults=True):
     evaluation: Evaluation
     memory: Memory
     episode: Episode | None = None
-    count: int = 0
     turns: tuple[int, ...] = ()
     fights: Fights = Fights()
     lagging: bool = False
@@ -121,7 +123,8 @@ class Held(Struct, frozen=True, array_like=True, omit_defaults=True):
         """Give what the journal is to keep; `due` in nanoseconds since the Unix epoch."""
         shown = self.state in _SHOWN or bool(self.evaluation.additions) or bool(self.fights.active)
         exists = "" if self.uid else _ABSENT
-        return State(_encoder.encode(self), f"{self.state}{exists} {self.evaluation.declarer}", due, shown)
+        tally = f"{self.state}{exists} {self.evaluation.declarer}"
+        return State(_encoder.encode(self), tally, None if due is None else min(due, _LATEST), shown)
 
 
 def held(state: State) -> Held:

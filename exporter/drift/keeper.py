@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from exporter.drift.episodes import gone, look
 from exporter.drift.evaluate import NO_MEMORY, evaluate, needs_evaluation
+from exporter.drift.fights import Field, Fights
 from exporter.drift.held import Held, held
 from exporter.drift.surroundings import TOOLS
 from exporter.drift.values import Evaluation, Subject
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from exporter.changes.step import Step
     from exporter.changes.version import Version
     from exporter.drift.episodes import Turn
-    from exporter.drift.fights import Field
     from exporter.drift.settings import DriftSettings
     from exporter.drift.surroundings import Surroundings
     from exporter.drift.tools import Place
@@ -150,14 +150,15 @@ class DriftKeeper:
         at = to_nanoseconds(step.observed)
         declared = self._surroundings.declared(step.type, step.key)
         was_seen = before is not None and bool(before.uid)
-        if before is not None and was_seen and step.uid:
-            self._tell(step.key, before, gone(before, at), at, book, step.change)
         left = step.change is None and bool(step.uid)
+        if before is not None and was_seen and step.uid:
+            turn = gone(replace(before, fights=Fights()), at, "unknown" if left else "deleted")
+            self._tell(step.key, before, turn, at, book, step.change)
         if declared is None or left:
             book.keep(step.key, None)
             return
         if before is None or was_seen:
-            before = Held("", step.type.kind, "unmanaged", _NOTHING, NO_MEMORY, count=before.count if before else 0)
+            before = Held("", step.type.kind, "unmanaged", _NOTHING, NO_MEMORY)
         self._turn(step.key, before, before, _missing(declared), at, book, step.change)
 
     def _evaluate(self, step: Step, version: Version, memory: Memory) -> tuple[Evaluation, Memory]:
@@ -184,7 +185,8 @@ class DriftKeeper:
     def _turn(
         self, key: ObjectKey, before: Held, now: Held, found: Evaluation, at: int, book: Book, change: Change | None
     ) -> None:
-        turn = look(now, found, at, self._settings, self._righter(change, found))
+        led = change.id if change is not None else ""
+        turn = look(now, found, at, self._settings, self._righter(change, found), led)
         self._tell(key, before, turn, at, book, change)
         after = turn.held
         dues = [due for due in (turn.due, after.fights.due()) if due is not None]
@@ -239,8 +241,9 @@ class DriftKeeper:
     ) -> Transition:  # fmt: skip
         observed = from_nanoseconds(at)
         place = (key.group, key.resource, key.namespace, key.name, shown.uid)
-        which = str(shown.count if ordinal is None else ordinal)
-        distinct = (observed,) if event == "drift.changed" else ()
+        episode = shown.episode
+        which = episode.change or str(episode.began) if ordinal is None and episode is not None else str(ordinal)
+        distinct = (change or observed,) if event == "drift.changed" else ()
         return Transition(
             id=record_id(*self._identity(), *place, event, path, which, *distinct),
             event=event,
@@ -256,9 +259,13 @@ class DriftKeeper:
 
 def _missing(declared: Declared) -> Evaluation:
     return Evaluation(
-        baseline=declared.source, confidence=declared.confidence, findings=(Finding(path=_WHOLE, finding="missing"),),
-        flags=("missing",), declared_at=declared.at,
-    )  # fmt: skip
+        declarer=declared.declarer or "directory",
+        baseline=declared.source,
+        confidence=declared.confidence,
+        findings=(Finding(path=_WHOLE, finding="missing"),),
+        flags=("missing",),
+        declared_at=declared.at,
+    )
 
 
 def _class(finding: Finding) -> str:

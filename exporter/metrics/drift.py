@@ -53,7 +53,7 @@ _OBJECTS = {
     UNDECLARED: object_family("gauge", "Fields that a person owns and nobody declared; only while there are any."),
     FIGHT: object_family("gauge", "1 while writers undo each other's changes of a field; only while they do."),
 }  # fmt: skip
-_MANAGED = tuple(state for state in DRIFT_STATES if state != "unmanaged")
+_MANAGED: tuple[str, ...] = tuple(state for state in DRIFT_STATES if state != "unmanaged")
 _LASTS = frozenset({"drifted", "flapping"})
 
 
@@ -138,14 +138,14 @@ class DriftMetrics:
     def feed(self, shown: Iterable[tuple[ObjectKey, str, State]]) -> None:
         """Offer all objects that are to be shown by themselves."""
         for key, kind, state in shown:
-            if key not in self._objects:
-                self._objects.show(key, kind, _rows(state))
+            self._objects.show(key, kind, _rows(state))
         self._objects.fed()
 
     def unsaved(self) -> tuple[dict[Series, float], set[Series]]:
         """Give the totals that have moved since `saved` was called last, and the series that went."""
         moved, dropped = self._lines.unsaved()
-        return moved | self._durations.unsaved(), dropped
+        times, gone = self._durations.unsaved()
+        return moved | times, dropped | gone
 
     def saved(self) -> None:
         """Note that what `unsaved` gives is in the journal."""
@@ -159,16 +159,19 @@ class DriftMetrics:
 
     def _count(self, where: tuple[str, str, str], tally: str, grown: int) -> None:
         declarer, state, exists = tallied(tally)
+        if state == "unmanaged":
+            return
         place = tuple(map(label_value, where))
-        for word in _MANAGED if declarer or state != "unmanaged" else ():
-            series = (STATES, *place, label_value(declarer), word)
-            if series not in self._lines:
-                self._lines.put(series, 0.0)
-        if state != "unmanaged":
-            self._lines.add((STATES, *place, label_value(declarer), state), grown)
-            if exists:
-                self._managed[place] = self._managed.get(place, 0) + grown
-                self._show_unmanaged(place)
+        series = {word: (STATES, *place, label_value(declarer), word) for word in _MANAGED}
+        for one in series.values():
+            if one not in self._lines:
+                self._lines.put(one, 0.0)
+        self._lines.add(series[state], grown)
+        if not any(map(self._lines.value, series.values())):
+            self._lines.drop(series.values())  # anybody may make up names
+        if exists:
+            self._managed[place] = self._managed.get(place, 0) + grown
+            self._show_unmanaged(place)
 
     def _show_unmanaged(self, place: tuple[str, ...]) -> None:
         count = self._existing.get(place, 0) - self._managed.get(place, 0)
@@ -177,8 +180,10 @@ class DriftMetrics:
             self._lines.put(series, float(max(0, count)))
 
     def drop(self, places: Collection[tuple[str, ...]]) -> None:
-        """Show nothing of (group, kind, namespace) any more, or of (group, kind)."""
-        self._lines.drop([one for one in self._lines if one[1:4] in places or one[1:3] in places])
+        """Show nothing of (group, kind, namespace) any more, or of (group, kind), but what is declared and missing."""
+        self._durations.drop([place for place in places if len(place) == len(PLACE_LABELS) - 1])
+        gone = [one for one in self._lines if one[1:4] in places or one[1:3] in places]
+        self._lines.drop([one for one in gone if one[0] != STATES or one[-1] == "unmanaged"])
         for counts in (self._existing, self._managed):
             for place in [one for one in counts if one in places or one[:2] in places]:
                 del counts[place]
@@ -191,7 +196,7 @@ def _rows(state: State | None) -> Iterator[Row]:
     what = held(state)
     found, episode = what.evaluation, what.episode
     if what.state in _LASTS and episode is not None:
-        yield SINCE, (), to_nanoseconds(episode.since) / 1e9
+        yield SINCE, (), to_nanoseconds(episode.since) / 10**9  # two integers: else the last digits are made up
         yield INFO, (episode.cause, found.baseline, found.declarer), 1.0
         if found.findings:
             yield FIELDS, (), float(len(found.findings))

@@ -15,7 +15,7 @@ from exporter.metrics.series import Family, escape, label_value, number
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from exporter.batch import Series
 
@@ -50,6 +50,7 @@ class Histogram:
         self._sums: dict[tuple[str, ...], float] = {}
         self._exemplars: dict[tuple[tuple[str, ...], int], Exemplar] = {}
         self._moved: set[Series] = set()
+        self._dropped: set[Series] = set()
 
     def hold(self, labels: tuple[str, ...]) -> list[int]:
         """Show the series of some labels, at 0 before the first observation; give its buckets."""
@@ -75,24 +76,36 @@ class Histogram:
         for series, value in totals.items():
             if series and series[0] == self._name and len(series) == len(self._family.labels) + 2:
                 _, *labels, which = series
+                if not math.isfinite(value):
+                    continue
                 if which == _SUM:
                     self.hold(tuple(labels))
                     self._sums[tuple(labels)] = value
                 elif which in self._names:
                     self.hold(tuple(labels))[self._names.index(which)] = int(value)
 
-    def unsaved(self) -> dict[Series, float]:
-        """Give the totals that have moved since `saved` was called last."""
+    def drop(self, places: Collection[tuple[str, ...]]) -> None:
+        """Show series no longer whose first labels are one of these."""
+        for labels in [one for one in self._counts if any(one[: len(place)] == place for place in places)]:
+            del self._counts[labels], self._sums[labels]
+            self._dropped.update((self._name, *labels, which) for which in (*self._names, _SUM))
+            for exemplar in [one for one in self._exemplars if one[0] == labels]:
+                del self._exemplars[exemplar]
+        self._moved -= self._dropped
+
+    def unsaved(self) -> tuple[dict[Series, float], set[Series]]:
+        """Give the totals that have moved since `saved` was called last, and the series that went."""
         moved = {}
         for series in self._moved:
             _, *labels, which = series
             place = tuple(labels)
             moved[series] = self._sums[place] if which == _SUM else self._counts[place][self._names.index(which)]
-        return moved
+        return moved, self._dropped - self._moved
 
     def saved(self) -> None:
         """Note that what `unsaved` gives is in the journal."""
         self._moved.clear()
+        self._dropped.clear()
 
     def render(self, *, openmetrics: bool) -> bytes:
         """Give the family as text."""

@@ -44,6 +44,7 @@ class ObjectSeries:
         self._limit = limit
         self._dropped = dropped
         self._shown: dict[ObjectKey, tuple[Series, ...]] = {}
+        self._holders: dict[Series, int] = {}  # long names may become equal
         self._counts: dict[tuple[str, str, str], int] = {}
         self._full: set[tuple[str, str, str]] = set()
         self.render = self._lines.render
@@ -53,15 +54,14 @@ class ObjectSeries:
         before = self._shown.pop(key, ())
         place = tuple(map(label_value, (key.group, kind, key.namespace, key.name)))
         now = {(family, *place, *map(label_value, labels)): value for family, labels, value in rows}
-        gone = [series for series in before if series not in now]
-        self._lines.drop(gone)
-        for series in gone:
-            self._counts[series[:3]] -= 1  # type: ignore[index]
+        self._leave([series for series in before if series not in now])
         shown = []
         for series, value in now.items():
             if series in self._lines or self._has_room(series):
                 self._lines.put(series, value)
                 shown.append(series)
+                if series not in before:
+                    self._holders[series] = self._holders.get(series, 0) + 1
         if shown:
             self._shown[key] = tuple(shown)
 
@@ -76,6 +76,18 @@ class ObjectSeries:
     def __contains__(self, key: ObjectKey) -> bool:
         """Tell whether anything of an object is shown."""
         return key in self._shown
+
+    def _leave(self, series: Iterable[Series]) -> None:
+        """Take in that an object has these series no longer."""
+        gone = []
+        for one in series:
+            self._holders[one] -= 1
+            if not self._holders[one]:
+                del self._holders[one]
+                self._counts[one[0], one[1], one[2]] -= 1
+                gone.append(one)
+        self._lines.drop(gone)
+        self._lines.saved()  # which nobody does here
 
     def _has_room(self, series: Series) -> bool:
         sort = (series[0], series[1], series[2])

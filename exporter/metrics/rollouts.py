@@ -102,8 +102,8 @@ class RolloutMetrics:
         self._objects.fed()
 
     def unsaved(self) -> tuple[dict[Series, float], set[Series]]:
-        """Give the totals that have moved since `saved` was called last; none goes."""
-        return self._durations.unsaved(), set()
+        """Give the totals that have moved since `saved` was called last, and the series that went."""
+        return self._durations.unsaved()
 
     def saved(self) -> None:
         """Note that what `unsaved` gives is in the journal."""
