@@ -119,7 +119,7 @@ async def test_a_history_that_is_always_too_short(own: Cluster, tmp_path: Path, 
             for _ in range(int(SECONDS)):
                 await asyncio.to_thread(trial.proxy.cut)
                 for _ in range(5):
-                    await trial.written(20)
+                    await trial.written(5)
                     backup.compact(own)
         row = await trial.settle("etcd compacted all the time", "connections cut", record, history=False)
         assert row.lost > 0
@@ -132,9 +132,8 @@ async def test_a_watch_cache_that_is_too_small(cluster: Cluster, tmp_path: Path,
     events, seconds = REMEMBERED
     with Trial(cluster, tmp_path, types=1) as trial:
         await asyncio.to_thread(trial.exporter.stop)
-        async with trial.writing(per_second=10):
-            await asyncio.sleep(seconds + 15)  # the first of them are no longer young
-            await trial.written(2 * events)  # nor kept
+        async with trial.writing(per_second=events / seconds / 2):  # so slowly that it need not grow for them
+            await trial.written(3 * events // 2)
         await asyncio.to_thread(trial.exporter.start)
         row = await trial.settle("watch cache too small", "stopped", record, history=False)
         assert row.lost > 0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.faults.table import Row
     from tests.servers.launch import Cluster
 
+pytestmark = pytest.mark.timeout(1200 if FULL else 300)
 # In the namespace that is deleted, of two types together.
 OBJECTS = 3_000 if FULL else 150
 

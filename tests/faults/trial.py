@@ -124,7 +124,7 @@ class Trial:
     async def written(self, versions: int) -> None:
         """Wait until the server has assigned so many more; while somebody writes."""
         due = self._assigned() + versions
-        await asyncio.to_thread(eventually, lambda: self._assigned() >= due, 120)
+        await asyncio.to_thread(eventually, lambda: self._assigned() >= due, 600)
 
     def _assigned(self) -> int:
         return sum(map(len, list(self.load.truth.values())))
