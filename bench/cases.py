@@ -180,6 +180,25 @@ def judged(size: Size) -> Case:
     return Case(name="judged", beside="the diff of the same two versions", figures=figures)
 
 
+def rollouts(size: Size) -> Case:
+    """What a rollout costs."""
+    runs = run("rollouts", "--rollouts", max(500, size.changes // 4), "--rounds", size.rounds)
+
+    def of(name: str) -> list[float]:
+        return [one[name] for one in runs]
+
+    return Case(
+        name="rollouts",
+        figures=[
+            alone("CPU per rollout: four versions followed, told when it ends", of("follow"), "µs"),
+            alone("CPU per rollout: encoded as spans", of("encode"), "µs"),
+            alone("a rollout in the journal", of("record"), "bytes"),
+            alone("a rollout as spans", of("spans"), "bytes"),
+            alone("kept of an object after its rollout was told", of("kept"), "bytes"),
+        ],
+    )
+
+
 # In the order of the page.
 CASES: dict[str, Callable[[Size], Case]] = {
     "saturated": saturated,
@@ -187,5 +206,6 @@ CASES: dict[str, Callable[[Size], Case]] = {
     "starts": many,
     "delivery": delivery,
     "judged": judged,
+    "rollouts": rollouts,
 }
 FULL: dict[str, Callable[[Size], Case]] = {"starts-real": many_on_real}

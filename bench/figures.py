@@ -11,7 +11,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Unit = Literal["/s", "µs", "s", "MiB", "ms/s"]
+Unit = Literal["/s", "µs", "s", "MiB", "ms/s", "bytes"]
 # Of these more is better; of all else less.
 _MORE: frozenset[Unit] = frozenset({"/s"})
 

@@ -70,4 +70,13 @@ declarer's entry projected; and a version of which only the status moved, which 
 is the diff of the same two versions, with their decoding.
 """.strip(),
     ),
+    "rollouts": Text(
+        "Rollouts, one core",
+        """
+Objects with two conditions are edited, are not ready, become ready and stay so: one rollout each, with four versions.
+Following is everything that the keeper of rollouts does, with its states and records committed to a journal in a file,
+less what committing the same changes alone takes. No rollout is kept after it was told: what is left of an object is
+what the next one is linked to.
+""".strip(),
+    ),
 }

@@ -239,7 +239,7 @@ class Exporter:
             config.drift, journal, self._inbox, self._follower, writers, redactor,
             Redactor(key, config.changes.redact), health, lambda: (cluster_uid, journal.epoch),
         )  # fmt: skip
-        rollouts = RolloutKeeper(config.rollout, lambda: Place(cluster_uid, journal.epoch))
+        rollouts = RolloutKeeper(config.rollout, lambda: Place(cluster_uid, self._tracker.epoch))
         rollouts.restore(((key, state) for key, _, state in states.shown(ROLLOUTS)), time.time_ns())
         wanted: list[tuple[bool, Keeper]] = [
             (config.drift.enabled, self._judging.keeper),

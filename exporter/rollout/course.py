@@ -25,6 +25,8 @@ from exporter.rollout.telling import close
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from exporter.model import ObjectKey
     from exporter.rollout.desk import Desk, Running
     from exporter.rollout.lifecycle import End, Place
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from exporter.timestamps import Timestamp
 
 
-def take(desk: Desk, look: Look, place: Place, timeout: int, at: int) -> None:
+def take(desk: Desk, look: Look, place: Callable[[], Place], timeout: int, at: int) -> None:
     """Take in a look at an object: it may end a rollout, begin one, carry one on, or show the object at rest.
 
     Args:

@@ -54,17 +54,23 @@ class Hints:
     """Where open rollouts are.
 
     Attributes:
-        open: the object of each, by its uid
+        shown: uids of the objects that are not at rest: with a rollout, or with something that is not as it should be
+        open: the object of each rollout, by its uid
         owned: objects with one that has a trace of its own though they have owners, by uid of the owner
 
     """
 
     def __init__(self) -> None:
+        self.shown: set[str] = set()
         self.open: dict[str, ObjectKey] = {}
         self.owned: dict[str, set[ObjectKey]] = {}
 
     def note(self, key: ObjectKey, before: Kept | None, after: Kept | None) -> None:
         """Take in that what is kept of an object has changed."""
+        if before is not None:
+            self.shown.discard(before.uid)
+        if after is not None and after.shown:
+            self.shown.add(after.uid)
         if before is not None and before.open is not None:
             self.open.pop(before.uid, None)
             for uid in before.open.owners:

@@ -102,35 +102,42 @@ class RolloutKeeper:
         return Desk(book, self._hints, self._habits, self._limits)
 
     def _step(self, step: Step, book: Book) -> None:
-        if self._is_nothing_new(step):
-            return
         key, change, new = step.key, step.change, step.new
         rules = self._rulebook.of(step.type.group, step.type.kind)
+        at_rest = self._is_at_rest(step)
+        if at_rest and not (rules.follow and _has_moved(step)):
+            return
         desk = self._desk(book, key, to_nanoseconds(step.observed))
+        if at_rest and new is not None and (seen := read(new, rules)).blame is None:
+            desk.learn(key, desk.habits(key).after(seen))
+            return
         at = to_nanoseconds(moment(step.observed, UNSET if change is None else change.happened))
         pass_time(desk, key, at, step.observed, late=bool(self._awaited))
         kept = desk.get(key)
         if kept is not None and (new is None or kept.uid != step.uid or not rules.follow):
             let_go(desk, key, step.observed, deleted=change is not None)
         if new is not None and rules.follow:
-            look = self._look(step, new)
-            learned = desk.habits(key) if look.before is None else desk.habits(key).after(look.before)
-            desk.learn(key, learned.after(look.readiness))
-            take(desk, look, self._place(), rules.timeout_ns or self._limits.timeout, at)
+            look = self._look(step, new, going_on=desk.running(key) is not None)
+            desk.learn(key, desk.habits(key).after(look.readiness))
+            take(desk, look, self._place, rules.timeout_ns or self._limits.timeout, at)
         desk.close()
 
-    def _is_nothing_new(self, step: Step) -> bool:
-        """Tell cheaply of most steps that they have nothing to do with a rollout."""
-        change, old, new = step.change, step.old, step.new
-        if change is None or old is None or new is None or step.uid in self._hints.open:
-            return False
-        if change.change in ("spec", "deleting"):
-            return False
-        return change.heartbeat or old.fields.get("status") == new.fields.get("status")
+    def _is_at_rest(self, step: Step) -> bool:
+        """Tell cheaply of most steps that they begin no rollout, unless readiness is lost, and carry none on."""
+        change = step.change
+        return (
+            change is not None
+            and change.event == "modified"
+            and change.change not in ("spec", "deleting")
+            and step.uid not in self._hints.shown
+        )
 
-    def _look(self, step: Step, new: Version) -> Look:
+    def _look(self, step: Step, new: Version, *, going_on: bool) -> Look:
         rules = self._rulebook.of(step.type.group, step.type.kind)
         seen = read(new, rules)
+        begun = begins(step.change)
+        # What it said before matters only where a rollout may begin: with a change, or with readiness lost.
+        needed = begun or (not going_on and seen.blame is not None)
         return Look(
             type=step.type,
             key=step.key,
@@ -138,21 +145,29 @@ class RolloutKeeper:
             observed=step.observed,
             change=step.change,
             readiness=seen,
-            before=None if step.old is None else read(step.old, rules),
-            said=_has_said(step, new, seen),
-            owners=owners(new),
-            upstream=upstream(step.old, new, self._annotations) if begins(step.change) else (),
+            before=read(step.old, rules) if needed and step.old is not None else None,
+            said=_has_said(step, seen),
+            owners=owners(new) if needed else (),
+            upstream=upstream(step.old, new, self._annotations) if begun else (),
         )
 
 
-def _has_said(step: Step, new: Version, seen: Readiness) -> bool:
+def _has_moved(step: Step) -> bool:
+    """Tell whether the status has moved, and by more than a heartbeat."""
+    change, old, new = step.change, step.old, step.new
+    if change is None or change.heartbeat or new is None:
+        return False
+    return old is None or old.fields.get("status") != new.fields.get("status")
+
+
+def _has_said(step: Step, seen: Readiness) -> bool:
     """Tell whether a controller has written something that is more than a heartbeat.
 
     What came in one version with what is wanted was said before, unless versions in between are missing.
     """
-    change, old = step.change, step.old
-    if change is None or change.heartbeat or (begins(change) and not change.gap):
+    change = step.change
+    if change is None or (begins(change) and not change.gap):
         return False
-    if old is None:
+    if step.old is None and not change.heartbeat:
         return seen.word != "silent" or seen.observed is not None
-    return old.fields.get("status") != new.fields.get("status")
+    return _has_moved(step)

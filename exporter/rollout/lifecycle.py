@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET, Struct, UnsetType
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from exporter.records import Link, Opening, RolloutEnd, record_id
 from exporter.rollout.values import Begun, Kept, Limits, Mark, Open
@@ -22,6 +22,8 @@ from exporter.timestamps import Timestamp, from_nanoseconds, to_nanoseconds
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from exporter.model import Change
     from exporter.rollout.habits import Habits
     from exporter.rollout.readiness import Condition, Readiness
@@ -75,7 +77,9 @@ def moment(observed: Timestamp, given: Timestamp | UnsetType, not_before: Timest
     return given if not_before is None else max(given, not_before)
 
 
-def open_rollout(kept: Kept | None, look: Look, habits: Habits, timeout: int, place: Place) -> Kept | None:
+def open_rollout(
+    kept: Kept | None, look: Look, habits: Habits, timeout: int, place: Callable[[], Place]
+) -> Kept | None:
     """Begin a rollout if the look shows that one has begun; None if not. What was open before has been closed."""
     seen, change = look.readiness, look.change
     if seen.deleting:
@@ -91,13 +95,15 @@ def open_rollout(kept: Kept | None, look: Look, habits: Habits, timeout: int, pl
         ordinal = kept.ordinal + 1 if kept is not None and kept.generation == generation else 1
     else:
         return None
-    id_ = record_id(place.cluster_uid, place.epoch, "rollout", look.uid, str(generation), str(ordinal))
+    which = (look.uid, str(generation), str(ordinal))
+    cluster_uid, epoch = astuple(place())
+    id_ = record_id(cluster_uid, epoch, "rollout", *which)
     links = look.upstream
     if kept is not None and kept.trace:
         links = (Link(kept.trace, kept.span, "previous"), *links)
     begun = Begun(
         id=id_,
-        trace=record_id(place.cluster_uid, place.epoch, "trace", look.uid, str(generation), str(ordinal)),
+        trace=record_id(cluster_uid, epoch, "trace", *which),
         span=id_[:16],
         group=look.type.group,
         version=look.type.version,

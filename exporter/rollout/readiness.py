@@ -14,13 +14,13 @@ from msgspec import UNSET, Struct, UnsetType
 
 from exporter.changes.pointer import split
 from exporter.changes.redact import mask
-from exporter.rollout.rules import plain
+from exporter.rollout.rules import meaning_of, plain
 from exporter.timestamps import Timestamp, normalise
 
 
 if TYPE_CHECKING:
     from exporter.changes.version import Version
-    from exporter.rollout.rules import Rules
+    from exporter.rollout.rules import Meaning, Rules
 
 
 Word = Literal["silent", "unready", "failed", "ready"]
@@ -29,8 +29,6 @@ Basis = Literal["", "observed_generation", "phase", "conditions"]
 MAX_CONDITIONS = 32
 MAX_WORD = 128
 MAX_MESSAGE = 512
-# What is decided first, the worst before the rest: the word, and whose claims lead to it.
-_WORSE: tuple[tuple[Word, str], ...] = (("failed", "failed"), ("unready", "bad"), ("unready", "busy"))
 _STATUSES = ("True", "False", "Unknown")
 
 
@@ -96,9 +94,10 @@ def read(version: Version, rules: Rules) -> Readiness:
     if not isinstance(status, dict):
         return Readiness(generation=generation, deleting=deleting)
     own = _integer(status.get("observedGeneration"))
-    conditions, seen = _conditions(status.get("conditions"), rules)
+    found, seen = _conditions(status.get("conditions"), rules)
+    conditions = tuple(one for one, _ in found)
     observed = max((one for one in (own, seen) if one is not None), default=None)
-    word, blame = _judge(conditions, rules)
+    word, blame = _judge(found)
     basis: Basis = "conditions"
     if word == "silent":
         phase = _phase(version, rules)
@@ -112,28 +111,31 @@ def read(version: Version, rules: Rules) -> Readiness:
     return Readiness(word, basis, generation, observed, own is not None, conditions, blame, deleting)
 
 
-def _judge(conditions: tuple[Condition, ...], rules: Rules) -> tuple[Word, Condition | None]:
+def _judge(found: list[tuple[Condition, Meaning]]) -> tuple[Word, Condition | None]:
     """Decide by the conditions: what has failed, what is wrong or goes on, what is not ready, what is."""
-    for word, claims in _WORSE:
-        of_rules = getattr(rules, claims)
-        for one in conditions:
-            if any(claim.holds(one.type, one.status, one.reason) for claim in of_rules):
-                # That work goes on says less than what is not ready meanwhile.
-                return word, (_unready(conditions, rules) or one) if claims == "busy" else one
-    if unready := _unready(conditions, rules):
-        return "unready", unready
-    return ("ready" if any(one.type in rules.ready for one in conditions) else "silent"), None
+    levels = {}
+    ready, unready = False, []
+    for one, meaning in found:
+        level = meaning.level(one.status, one.reason)
+        if level and level not in levels:
+            levels[level] = one
+        if meaning.rank is not None:
+            ready = True
+            if one.status != "True":  # False before Unknown, in the rules' order
+                unready.append((one.status != "False", meaning.rank, one))
+    worst = min(unready)[2] if unready else None
+    if "failed" in levels:
+        return "failed", levels["failed"]
+    if levels:  # that work goes on says less than what is not ready meanwhile
+        return "unready", levels.get("bad") or worst or levels["busy"]
+    if worst is not None:
+        return "unready", worst
+    return ("ready" if ready else "silent"), None
 
 
-def _unready(conditions: tuple[Condition, ...], rules: Rules) -> Condition | None:
-    """Find the ready condition that does not hold: False before Unknown, in the rules' order."""
-    found = [one for one in conditions if one.type in rules.ready and one.status != "True"]
-    return min(found, key=lambda one: (one.status != "False", rules.ready.index(one.type)), default=None)
-
-
-def _conditions(value: Any, rules: Rules) -> tuple[tuple[Condition, ...], int | None]:  # noqa: ANN401 - any JSON
+def _conditions(value: Any, rules: Rules) -> tuple[list[tuple[Condition, Meaning]], int | None]:  # noqa: ANN401 - any JSON
     """Read a list of conditions, and the lowest generation for which the ready ones among them were set."""
-    found: dict[str, Condition] = {}
+    found: dict[str, tuple[Condition, Meaning]] = {}
     seen: list[int] = []
     for item in value if isinstance(value, list) else ():
         if not isinstance(item, dict) or len(found) >= MAX_CONDITIONS:
@@ -141,29 +143,21 @@ def _conditions(value: Any, rules: Rules) -> tuple[tuple[Condition, ...], int | 
         type_, status = _cut(item.get("type")), item.get("status")
         if not type_ or status not in _STATUSES or type_ in found:
             continue
+        meaning = meaning_of(rules, type_)
         reason = _cut(item.get("reason"))
-        found[type_] = Condition(
+        one = Condition(
             type_,
             status,
             reason,
             _cut(item.get("message"), MAX_MESSAGE),
             normalise(item.get("lastTransitionTime")) or UNSET,
-            _good(type_, status, reason, rules),
+            meaning.good(status, reason),
         )
+        found[type_] = one, meaning
         generation = _integer(item.get("observedGeneration"))
-        if generation and type_ in rules.ready:  # 0 is what is written where nothing is meant
+        if generation and meaning.rank is not None:  # 0 is what is written where nothing is meant
             seen.append(generation)
-    return tuple(found.values()), min(seen, default=None)
-
-
-def _good(type_: str, status: str, reason: str, rules: Rules) -> bool | UnsetType:
-    """Tell whether a condition is as it should be; that work goes on is neither good nor bad."""
-    claims = (*rules.failed, *rules.bad)
-    if any(claim.holds(type_, status, reason) for claim in claims):
-        return False
-    if type_ in rules.ready:
-        return status == "True"
-    return True if any(claim.type == type_ for claim in claims) else UNSET
+    return list(found.values()), min(seen, default=None)
 
 
 def _phase(version: Version, rules: Rules) -> Condition | None:

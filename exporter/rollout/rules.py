@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+
+
+Level = Literal["failed", "bad", "busy"]
 
 
 _CORE = frozenset({"", "v1", "core"})
@@ -43,10 +47,6 @@ class Claim(Struct, frozen=True):
     status: str = "True"
     reason: str = ""
 
-    def holds(self, type_: str, status: str, reason: str) -> bool:
-        """Tell whether a condition says it."""
-        return type_ == self.type and status == self.status and self.reason in ("", reason)
-
 
 def claim(text: str) -> Claim:
     """Read `Type`, `Type=Status` or `Type=Status:Reason`."""
@@ -60,7 +60,7 @@ def plain(word: str) -> str:
     return word.lower().replace(" ", "").replace("-", "").replace("_", "")
 
 
-class Rules(Struct, frozen=True, kw_only=True):
+class Rules(Struct, frozen=True, kw_only=True, cache_hash=True):
     """How the objects of some types say that they are ready.
 
     Args:
@@ -89,6 +89,45 @@ class Rules(Struct, frozen=True, kw_only=True):
     unready_words: frozenset[str] = UNREADY_WORDS
     failed_words: frozenset[str] = frozenset()
     timeout_ns: int | None = None
+
+
+class Meaning(Struct, frozen=True):
+    """What the conditions of one type mean.
+
+    Args:
+        claims: what they may say, the worst first, each with its level: failed, bad or busy
+        rank: their place among the ready conditions; None where they are none
+
+    """
+
+    claims: tuple[tuple[Level, Claim], ...]
+    rank: int | None
+
+    def level(self, status: str, reason: str) -> Level | None:
+        """Give the worst that a condition says; None where it says nothing of that kind."""
+        for level, claim_ in self.claims:
+            if status == claim_.status and claim_.reason in ("", reason):
+                return level
+        return None
+
+    def good(self, status: str, reason: str) -> bool | UnsetType:
+        """Tell whether a condition is as it should be; that work goes on is neither good nor bad."""
+        if self.level(status, reason) in ("failed", "bad"):
+            return False
+        if self.rank is not None:
+            return status == "True"
+        return True if any(level != "busy" for level, _ in self.claims) else UNSET
+
+
+# Types of conditions are few, and are looked up for each version of each object.
+@lru_cache(maxsize=8192)
+def meaning_of(rules: Rules, type_: str) -> Meaning:
+    """Say what the conditions of a type mean by some rules."""
+    levels: tuple[tuple[Level, tuple[Claim, ...]], ...] = (
+        ("failed", rules.failed), ("bad", rules.bad), ("busy", rules.busy),
+    )  # fmt: skip
+    claims = tuple((level, one) for level, of_level in levels for one in of_level if one.type == type_)
+    return Meaning(claims, rules.ready.index(type_) if type_ in rules.ready else None)
 
 
 DEFAULT = Rules()

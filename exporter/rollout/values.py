@@ -183,9 +183,9 @@ class Look(Struct, frozen=True, kw_only=True):
         observed: when it was looked at
         change: what was told of it; None where it is only seen to be there
         readiness: what it says of itself
-        before: what it said in the version before; None where that is not known
+        before: what it said in the version before; None where that is not known, or no rollout can begin
         said: its status has moved, and by more than a heartbeat
-        owners: uids of its owners, the controller first
+        owners: uids of its owners, the controller first, where a rollout can begin
         upstream: traces that its annotations name, where they came with this change
 
     """
