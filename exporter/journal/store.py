@@ -182,7 +182,7 @@ class Journal:
         """
         with self._transaction():
             write(self._connection, self._types, batch)
-        if batch.changes:
+        if batch.changes or batch.records:
             self._wake()
 
     @contextmanager
