@@ -31,7 +31,6 @@ from tests.metrics.product import product
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
     from pathlib import Path
 
     from exporter.changes.observation import Observation
@@ -89,7 +88,7 @@ class Told(NamedTuple):
 
 def story() -> list[Observation | str]:
     """Give what is seen, and the times at which nothing is, in order; each has the number of its place as version."""
-    edited = {"live": 5, "by": "kubectl-edit"}
+    edited: dict[str, Any] = {"live": 5, "by": "kubectl-edit"}
     return [
         seen(declared(version=1), "added", clock="10:00:00"),
         seen(declared(version=2, generation=2, **edited), clock="10:00:10"),
@@ -147,7 +146,7 @@ def told(journal: Journal) -> Told:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Give the loop the time of the story, in which nobody waits for a commit."""
 
     async def at_once(_seconds: float) -> None:
