@@ -72,14 +72,14 @@ class Declaring:
             self._stale = False
             self._directories.reread()
         difference = await asyncio.to_thread(self._directories.poll, now())
-        if not difference:
-            return
         declarations = self._directories.declarations
-        self._declare(declarations)
         self._health.drift_declared.set(len(declarations.objects))
-        self._health.drift_declared_problems.clear()
+        self._health.drift_declared_problems.clear()  # also where nothing is different but that one was solved
         for problem in declarations.problems:
             self._health.drift_declared_problems.labels(problem.kind).inc()
+        if not difference:
+            return
+        self._declare(declarations)
         for problem in difference.problems:
             log.warning("a manifest cannot be read, what it declared before stays", place=str(problem))
         if difference.objects:

@@ -59,7 +59,7 @@ def table(verdicts: Iterable[Verdict]) -> Iterator[list[Piece]]:
 
 def explain(verdict: Verdict) -> Iterator[list[Piece]]:
     """Say everything about one object."""
-    yield [(f"{verdict.kind} {_place(verdict)}", "bold"), (": ", ""), (verdict.state, COLOURS[verdict.state])]
+    yield [(f"{visible(verdict.kind)} {_place(verdict)}", "bold"), (": ", ""), (verdict.state, COLOURS[verdict.state])]
     for name, text in _facts(verdict):
         yield [(f"  {name:<10}", _DIM), (text, "")]
     for title, findings in (

@@ -78,6 +78,7 @@ class Inbox:
 
     def __init__(self, high_water: int = _HIGH_WATER) -> None:
         self._items: deque[Item] = deque()
+        self._taken = 0
         self._bytes = 0
         self._high_water = high_water
         self._filled = asyncio.Event()
@@ -99,8 +100,9 @@ class Inbox:
         self._filled.set()
 
     async def empty(self) -> None:
-        """Wait until all that is in it now has been taken out."""
-        while self._items:
+        """Wait until all that is in it now has been taken out, however much comes after it."""
+        last = self._taken + len(self._items)
+        while self._taken < last:
             self._drained.clear()
             await self._drained.wait()
 
@@ -125,6 +127,7 @@ class Inbox:
     def take(self, limit: int) -> list[Item]:
         """Take out at most so many items, oldest first."""
         items = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
+        self._taken += len(items)
         self._bytes -= sum(map(_weight, items))
         self._drained.set()
         if not self._items and not self._closed:

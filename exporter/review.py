@@ -67,17 +67,25 @@ class Reviewer:
         while True:
             while self._asked:
                 place = next(iter(self._asked))
+                del self._asked[place]  # whoever asks meanwhile knows more than those that are in the inbox already
                 try:
                     await self._review(place)
                 except sqlite3.Error:  # the ingest loop meets the same trouble, and deals with it
+                    self._asked[place] = None
                     await asyncio.sleep(_RETRY_SECONDS)
-                else:
-                    self._asked.pop(place, None)
-            if self._journal.noted(noted[0]) != noted[1] and not self._waiting:
-                await self._inbox.empty()
-                self._journal.note(*noted)
-            self._some.clear()
-            await self._some.wait()
+            try:
+                await self._note(*noted)
+            except sqlite3.Error:
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            if not self._asked:
+                self._some.clear()
+                await self._some.wait()
+
+    async def _note(self, name: str, value: str) -> None:
+        if self._journal.noted(name) != value and not self._waiting:
+            await self._inbox.empty()
+            self._journal.note(name, value)
 
     async def _review(self, place: Place) -> None:
         group, kind, namespace, name = place
