@@ -23,6 +23,7 @@ from exporter.journal.store import Journal
 from exporter.keepers import Keepers
 from exporter.metrics.health import Health
 from exporter.model import Change
+from exporter.records import Transition
 from exporter.timestamps import to_nanoseconds
 from tests.changes.objects import SCOPE, WIDGET, at, seen
 from tests.drift.keeping import declared
@@ -140,7 +141,7 @@ def told(journal: Journal) -> Told:
     rows = [row for _, row in journal.reader.scan()]
     return Told(
         [(key, state) for key, _, state in journal.states.all("drift")],
-        [f"{one.id} {one.event} {one.observed}" for one in rows if not isinstance(one, Change)],
+        [f"{one.id} {one.event} {one.observed}" for one in rows if isinstance(one, Transition)],
         [one.id for one in rows if isinstance(one, Change)],
     )
 
