@@ -38,14 +38,14 @@ _END = "the-command-has-ended"
 _BLOCK = re.compile(r"^```(\w+)((?: \w+=\S+)*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What no run has in common with another, and the word that stands for it when two are compared.
 _VARIES = (
-    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z"), "(time)"),
+    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z( at the latest)?"), "(time)"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "(uid)"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "(id)"),
     (re.compile(r'(?<="resource_version":)"\d+"'), '"(version)"'),
     (re.compile(r"(?<=://)(127\.0\.0\.1|localhost):\d+"), "(address)"),
 )
 # These only read, so they can be asked again until what was done before has arrived.
-_READS = ("customresource-exporter changes", "curl")
+_READS = ("customresource-exporter changes", "customresource-exporter drift", "curl")
 
 
 class Step(Struct, frozen=True):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 METRICS = "docs/reference/metrics.md"
 PROMETHEUS = "docs/how-to/prometheus.md"
+LOGS = "docs/reference/logs.md"
+ATTRIBUTES = ("### Attributes", "## A record of drift")
 
 
 def known_names() -> set[str]:
@@ -30,7 +32,7 @@ def known_names() -> set[str]:
         *families,
         *(f"{name}_{part}" for name in histograms for part in ("bucket", "sum", "count")),
         *(label for cells in families.values() for label in code(cells[2])),
-        *(name.replace(".", "_") for name in first_column(section(page("docs/reference/logs.md"), "### Attributes"))),
+        *(name.replace(".", "_") for heading in ATTRIBUTES for name in first_column(section(page(LOGS), heading))),
     }
 
 
@@ -69,10 +71,15 @@ def test_every_query_is_promql(promtool: Promtool, tmp_path: Path) -> None:
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
 
 
-@pytest.mark.parametrize(("top", "check", "count"), [("scrape_configs", "config", 2), ("groups", "rules", 1)])
+@pytest.mark.parametrize(("top", "check", "count"), [("scrape_configs", "config", 2), ("groups", "rules", 2)])
 def test_every_prometheus_file_is_one(promtool: Promtool, tmp_path: Path, top: str, check: str, count: int) -> None:
-    """The real promtool takes each scrape configuration and each file of rules that the page shows."""
-    shown = [text for text in blocks(page(PROMETHEUS), "yaml") if text.startswith(f"{top}:")]
+    """The real promtool takes each scrape configuration and each file of rules that a page shows."""
+    shown = [
+        text
+        for path in PAGES
+        for text in blocks(path.read_text(encoding="utf-8"), "yaml")
+        if text.startswith(f"{top}:")
+    ]
     assert len(shown) == count
     for number, text in enumerate(shown):
         file = tmp_path / f"{number}.yml"
