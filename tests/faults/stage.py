@@ -19,7 +19,7 @@ import trustme
 
 from tests.faults.arrivals import Arrivals, matters
 from tests.faults.endpoint import Endpoint
-from tests.faults.trial import FULL, Trial
+from tests.faults.trial import Trial
 from tests.integration.exporting import Exporter
 from tests.waiting import eventually
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 SECRET = "s3cr3t-of-the-tenant"
 ENV = {
     "OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key={SECRET},x-scope-orgid=1",
-    "OTEL_EXPORTER_OTLP_TIMEOUT": "10000" if FULL else "3000",  # a busy machine is no endpoint that hangs
+    "OTEL_EXPORTER_OTLP_TIMEOUT": "10000",  # a busy machine is no endpoint that hangs
 }
 
 

@@ -267,7 +267,7 @@ def test_a_start_that_fails_leaves_no_journal(cluster: Cluster, tmp_path: Path) 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         flags = [f"--kubeconfig={cluster.kubeconfig}", f"--data-dir={tmp_path / 'data'}"]
         address = f"--web.listen-address=127.0.0.1:{taken.getsockname()[1]}"
-        answer = subprocess.run([PROGRAM, "run", *flags, address], capture_output=True, check=False, timeout=30)
+        answer = subprocess.run([PROGRAM, "run", *flags, address], capture_output=True, check=False, timeout=120)
 
     assert answer.returncode == 1
     assert b"cannot listen on" in answer.stderr
