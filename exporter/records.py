@@ -29,6 +29,7 @@ class State(Struct, frozen=True):
         tally: the word under which the object is counted; see `Journal.tallies`
         due: when to be called again without a change, nanoseconds since the Unix epoch; None for never
         shown: it is shown by itself in the metrics, so it is read at the start
+        value: what the line says, where it is at hand: it is not stored
 
     """
 
@@ -36,6 +37,7 @@ class State(Struct, frozen=True):
     tally: str
     due: int | None = None
     shown: bool = False
+    value: Any = None
 
 
 # -- drift ----------------------------------------------------------------------------------------------------------

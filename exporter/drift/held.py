@@ -124,12 +124,12 @@ class Held(Struct, frozen=True, array_like=True, omit_defaults=True):
         shown = self.state in _SHOWN or bool(self.evaluation.additions) or bool(self.fights.active)
         exists = "" if self.uid else _ABSENT
         tally = f"{self.state}{exists} {self.evaluation.declarer}"
-        return State(_encoder.encode(self), tally, None if due is None else min(due, _LATEST), shown)
+        return State(_encoder.encode(self), tally, None if due is None else min(due, _LATEST), shown, self)
 
 
 def held(state: State) -> Held:
     """Read back what `Held.keep` gave, also what an older version of it gave."""
-    return _decoder.decode(state.line)
+    return state.value if isinstance(state.value, Held) else _decoder.decode(state.line)
 
 
 def tallied(tally: str) -> tuple[str, str, bool]:

@@ -40,8 +40,6 @@ _NOTHING = Evaluation()
 # Versions in which somebody may have taken a field from somebody else.
 _TAKING = frozenset({"spec", "metadata"})
 _WHOLE = ""
-# Objects that changed last are likely to change next: of so many what is kept is at hand as it was written.
-_RECENT = 1024
 
 
 class _Status(Struct):
@@ -90,7 +88,6 @@ class DriftKeeper:
         self._surroundings = surroundings
         self._identity = identity
         self._review = review
-        self._recent: dict[ObjectKey, tuple[State, Held]] = {}
 
     def step(self, step: Step, book: Book) -> None:
         """Take in what became of an object."""
@@ -128,21 +125,9 @@ class DriftKeeper:
     # -- parts ------------------------------------------------------------------------------------------------
 
     def _held(self, key: ObjectKey, book: Book) -> Held | None:
-        """Read what is kept of an object, unless it is the very state that was written here last."""
+        """Read what is kept of an object."""
         state = book.get(key)
-        if state is None:
-            return None
-        written, after = self._recent.get(key, (None, None))
-        return after if after is not None and written is state else held(state)
-
-    def _keep(self, key: ObjectKey, after: Held, due: int | None, book: Book) -> None:
-        """Keep something of an object, and have it at hand in place of what was longest not touched."""
-        state = after.keep(due)
-        book.keep(key, state)
-        self._recent.pop(key, None)
-        if len(self._recent) >= _RECENT:
-            del self._recent[next(iter(self._recent))]
-        self._recent[key] = state, after
+        return None if state is None else held(state)
 
     def _absent(self, step: Step, book: Book) -> None:
         """The object is gone, or was never there: if it is declared, that is drift."""
@@ -193,7 +178,7 @@ class DriftKeeper:
         if after.state == "unmanaged" and not dues and not after.flags and after.memory == NO_MEMORY:
             book.keep(key, None)
         else:
-            self._keep(key, after, min(dues, default=None), book)
+            book.keep(key, after.keep(min(dues, default=None)))
 
     def _tell(self, key: ObjectKey, before: Held, turn: Turn, at: int, book: Book, change: Change | None) -> None:
         after = turn.held
