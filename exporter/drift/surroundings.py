@@ -138,9 +138,14 @@ class Surroundings:
         now = read_verdicts(version.values(version.fields)) if version is not None else {}
         if now:
             self._said[resource_type, key] = now
-        for place in was:
-            self._verdicts.pop(place, None)
         self._verdicts.update(now)
+        for place in was.keys() - now.keys():
+            # What moves from one Application to another is in both for a while.
+            other = next((said[place] for said in self._said.values() if place in said), None)
+            if other is None:
+                del self._verdicts[place]
+            else:
+                self._verdicts[place] = other
         return [place for place in {**was, **now} if was.get(place) != now.get(place)]
 
     # -- parts ------------------------------------------------------------------------------------------------

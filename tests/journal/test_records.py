@@ -43,16 +43,18 @@ def state(line: bytes = b"line", *, due: int | None = None, shown: bool = False,
 def test_a_commit_that_fails_keeps_and_tells_nothing() -> None:
     """When the change cannot be written, neither is what follows from it."""
     journal = opened()
+    journal.commit(Batch(states={("drift", OTHER): state(b"before")}))
     unknown = ObjectKey("nobody.example.com", "ghosts", "", "x")
     with pytest.raises(KeyError):
         journal.commit(
             Batch(
-                changes=[change(1)], records=[record(1)], states={("drift", KEY): state()},
+                changes=[change(1)], records=[record(1)], states={("drift", KEY): state(), ("drift", OTHER): None},
                 objects={unknown: Stored("u", "1", b"s")},
             )
         )  # fmt: skip
 
     assert (journal.head(), journal.states.state("drift", KEY)) == (0, None)
+    assert journal.states.state("drift", OTHER) == state(b"before")
     journal.close()
 
 
