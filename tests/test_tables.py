@@ -19,6 +19,8 @@ from exporter.config import Changes, Config, JournalLimits, Watch, Writers
 from exporter.drift.rules import IgnoreRule
 from exporter.drift.settings import Applied, Directory, DriftSettings
 from exporter.model import UNRESOLVED, Change, FieldChange, Writer
+from exporter.rollout.rules import Rules
+from exporter.rollout.settings import RolloutSettings
 from exporter.tables import Table, describe, row, shown, visible, what, when, who
 from exporter.timestamps import Timestamp
 
@@ -269,7 +271,8 @@ redact          /spec/key
 ignore paths    /status/at
 retention       1d12h, 1.5 GiB
 drift           after 2m, over after 1m, flapping at 3 in 1h, controllers: report
-ignored         by the shipped rules"""
+ignored         by the shipped rules
+rollouts        up to 1h, over after 5s"""
     assert expected == "\n".join(describe(config, TODAY))
 
 
@@ -289,8 +292,17 @@ declared        /declared/prod (default, argocd, exclusive), /b (default)
 last applied    example.com/applied
 declarers       ours: our-* portal
 ignored         by 3 rules of the file, 1 of them expired"""
-    assert expected.splitlines() == describe(Config(drift=drift), TODAY)[-5:]
-    assert describe(Config(drift=DriftSettings(enabled=False)), TODAY)[-1:] == ["drift           off"]
+    assert expected.splitlines() == describe(Config(drift=drift), TODAY)[-6:-1]
+    assert describe(Config(drift=DriftSettings(enabled=False)), TODAY)[-2] == "drift           off"
+
+
+def test_how_rollouts_are_followed_is_described() -> None:
+    """How long one may take, how long it has to stay ready, and by whose rules; or that nothing is followed."""
+    rules = (Rules(kinds=("example.com/*",)),)
+    rollout = RolloutSettings(timeout_ns=90 * 10**9, settle_ns=0, rules=rules)
+    expected = "rollouts        up to 1m30s, over after 0s, by 1 rules of the file and the shipped ones"
+    assert expected == describe(Config(rollout=rollout), TODAY)[-1]
+    assert describe(Config(rollout=RolloutSettings(enabled=False)), TODAY)[-1] == "rollouts        off"
 
 
 def test_the_field_that_tells_something_is_shown() -> None:
