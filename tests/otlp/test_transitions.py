@@ -129,6 +129,15 @@ def test_findings_are_cut_by_whole_ones(size: int, whole: int) -> None:
     assert attributes.get("customresource.drift.fields.truncated", False) is (whole < 4)
 
 
+def test_a_value_that_is_no_text_is_left_out() -> None:
+    """Half a surrogate pair costs its finding, and says so; the names around it are made readable."""
+    findings = (FINDING, replace(FINDING, live="\ud800"))
+    _, attributes = read(replace(OPENED, verdict=replace(VERDICT, name="\ud800", fields=findings)))
+
+    assert len(json.loads(attributes["customresource.drift.fields"])) == 1
+    assert (attributes["customresource.drift.fields.truncated"], attributes["customresource.name"]) == (True, "?")
+
+
 _TEXT = st.text(st.characters(exclude_categories=()), max_size=30)
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(1 << 60), 1 << 60) | st.floats(allow_nan=False) | _TEXT,
