@@ -73,7 +73,7 @@ class Model(RuleBasedStateMachine):
         # Every few minutes instead of hours, which would be many steps of the upkeep.
         self.patch.setattr(app, "Audit", partial(Audit, every=(300.0, 600.0)))
         # A place that is empty is shown no longer after a while; then its totals begin anew.
-        self.patch.setattr(ChangeMetrics, "expire", lambda *_: None)
+        self.patch.setattr(ChangeMetrics, "expire", lambda *_: [])
         self.logged: list[str] = []
         structlog.configure(processors=[self.log])
         self.directory = Path(tempfile.mkdtemp())
