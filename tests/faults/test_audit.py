@@ -75,7 +75,8 @@ def test_what_a_bug_did_to_the_journal_is_found_counted_and_put_right(
             assert total(exporter, FINDINGS, reason=reason) == 1
         assert total(exporter, LISTS) == total(exporter, GAPS) == 1
         assert exporter.get("/readyz")[0] == 200
-        told = [(one["event"], one["name"]) for one in exporter.changes() if one.get("gap")]
+        # The list may be the first to tell of c, which is written all the time.
+        told = [(one["event"], one["name"]) for one in exporter.changes() if one.get("gap") and one["name"] != "c"]
         assert sorted(told) == [("added", "a"), ("deleted", "ghost"), ("modified", "b")]
         assert server["a"] == before["a"]
     record(Row("rows of the journal altered", "stopped", False, 3, 0, 0, 0, 0, 0, round(seconds, 2)))
