@@ -263,9 +263,10 @@ def counters(exporter: Exporter, namespace: str) -> Counter[tuple[str, ...]]:
     found: Counter[tuple[str, ...]] = Counter()
     for (name, labels), value in exporter.metrics().items():
         place = {"customresource_group": GROUP, "customresource_kind": "Widget", "namespace": namespace}
-        if place.items() <= labels and "timestamp" not in name:
+        family = name.removeprefix("customresource_")
+        if place.items() <= labels and family in {"changes_total", "spec_changes_total", "objects"}:
             others = (text for _, text in sorted(labels - place.items()))
-            found[name.removeprefix("customresource_"), *others] = int(value)
+            found[family, *others] = int(value)
     return +found
 
 
@@ -288,7 +289,7 @@ def attributes(change: dict[str, Any]) -> dict[str, Any]:
 def delivered(collector: Collector, namespace: str) -> list[dict[str, Any]]:
     """What arrived of a namespace's changes, less what only the record has."""
     records = [one for one in collector.records() if one["resource"].get("k8s.namespace.name") == namespace]
-    found = [dict(record["attributes"]) for record in records]
+    found = [dict(record["attributes"]) for record in records if "customresource.change.type" in record["attributes"]]
     for one in found:
         del one["log.record.uid"]
         if "customresource.diff" in one:
