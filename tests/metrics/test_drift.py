@@ -349,7 +349,8 @@ def test_what_is_loaded_is_what_was_committed() -> None:
 
 # -- hostile values ------------------------------------------------------------------------------------------------
 
-_ANY = st.text(st.characters(exclude_categories=()), max_size=40)
+# Half a surrogate pair is never in an object: it is read leniently, and made harmless.
+_ANY = st.text(st.characters(codec="utf-8"), max_size=40)
 
 
 @given(st.lists(st.tuples(_ANY, _ANY, _ANY, _ANY), max_size=4), st.booleans())
