@@ -114,7 +114,3 @@ def _counts_deeds(field: FieldChange) -> bool:
     if len(words) == 1:
         return words[0] in _STANDING_ALONE
     return words[-1] in _COUNTERS | _STANDING_ALONE and any(word in _DEEDS for word in words)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

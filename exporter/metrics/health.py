@@ -106,7 +106,7 @@ class Health:
             "drift_declared_problems", "What keeps declarations from being read at present, by kind.", "kind"
         )
         self.drift_rule_hits = counter(
-            "drift_rule_hits", "Findings that a rule of the configuration covered, by its reason.", "rule"
+            "drift_rule_hits", "Findings that an ignore rule covered, a shipped one as well, by its reason.", "rule"
         )
         self.series_dropped = counter(
             "series_dropped", "Series of single objects that were left out, for want of room, by family.", "family"
