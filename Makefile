@@ -84,5 +84,5 @@ help: ## This list
 
 .venv/.synced: pyproject.toml uv.lock scripts/install-uv
 	scripts/install-uv $(UV_VERSION)
-	uv sync --locked --all-extras
+	uv sync --locked --all-extras --group deploy
 	@touch .venv/.installed $@
