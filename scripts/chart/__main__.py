@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from scripts.chart import configuration, readme, schema
+from scripts.chart import configuration, readme, rendering, schema
 from scripts.chart.reading import read
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).parent.parent.parent
 CHART = ROOT / "deploy/helm/customresource-exporter"
@@ -40,20 +40,30 @@ def main(arguments: list[str] | None = None) -> int:
     """Write, or compare."""
     parser = argparse.ArgumentParser(prog="python -m scripts.chart", description="Write what deploy/ has of other places.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where something would change")
+    parser.add_argument("--helm", type=Path, help="the program; renders deploy/kustomize and deploy/manifests as well")
     options = parser.parse_args(arguments)
+    stale = _bring(generated(), check=options.check)
+    # The chart first: what is rendered is made of it.
+    if options.helm is not None:
+        stale |= _bring(rendering.rendered(options.helm, ROOT), check=options.check)
+    return 1 if stale and options.check else 0
+
+
+def _bring(files: Iterable[tuple[Path, str]], *, check: bool) -> bool:
+    """Write what is not up to date, or say so; tell whether there was anything."""
     stale = False
-    for path, text in generated():
+    for path, text in files:
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         stale = True
         name = path.relative_to(ROOT)
-        if options.check:
+        if check:
             print(f"{name} is not up to date: run `make chart`", file=sys.stderr)
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
             print(f"wrote {name}")
-    return 1 if stale and options.check else 0
+    return stale
 
 
 if __name__ == "__main__":

@@ -83,6 +83,7 @@ _SAID: dict[str, Schema] = {
     "podSecurityContext": {"type": "object"},
     "securityContext": {"type": "object"},
     "hostUsers": {"type": ["boolean", "null"]},
+    "rbac.clusterIdentity": {"type": ["boolean", "null"]},
     "resources": _RESOURCES,
     "terminationGracePeriodSeconds": _COUNT,
     "livenessProbe": _PROBE,
