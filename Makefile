@@ -22,7 +22,7 @@ $(error SERVER=$(SERVER): write SERVER=real, or leave it out for the emulated AP
 endif
 DAY := $(if $(filter-out 0 no false,$(ONCE)),--once) $(if $(SPEED),--speed=$(SPEED))
 
-.PHONY: demo docs picture test test-compat faults bench check fix servers clean help
+.PHONY: demo docs picture test test-compat faults bench chart image check fix servers clean help
 
 demo: .venv/$(if $(REAL),.synced,.installed) ## Play a scripted day and show what is seen of it (ONCE=1: then end; SPEED=10; SERVER=real)
 	$(if $(REAL),$(BUILD) etcd kube-apiserver kubectl >/dev/null)
@@ -52,13 +52,22 @@ bench: .venv/.synced ## Measure everything anew, beside others (about 9 minutes;
 	$(BUILD) etcd kube-apiserver kube-state-metrics >/dev/null
 	$(RUN) python -m bench $(if $(FULL),--full)
 
-check: .venv/.synced ## Style, types, layers, docstrings, spelling, lock file
+chart: .venv/.synced ## Write what deploy/ has of other places: schema, README, alerts, dashboards, kustomize, manifests
+	helm=$$($(BUILD) helm | cut -f2); $(RUN) python -m scripts.chart --helm "$$helm"
+
+image: .venv/.synced ## Build the image without a daemon and run it as a pod would (root, buildah and mmdebstrap; minutes)
+	$(BUILD) etcd kube-apiserver kube-controller-manager kubectl helm >/dev/null
+	TEST_IMAGE=1 $(RUN) pytest tests/deploy/test_image.py $(ARGS)
+
+check: .venv/.synced ## Style, types, layers, docstrings, spelling, lock file, deploy/
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) lint-imports
 	$(RUN) interrogate --quiet tests
 	$(RUN) codespell
+	$(RUN) python -m scripts.chart --check
+	$(RUN) hadolint --failure-threshold=style deploy/Dockerfile
 	uv lock --check
 
 fix: .venv/.synced ## Let ruff correct what it can, and format

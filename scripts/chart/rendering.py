@@ -60,7 +60,7 @@ def rendered(helm: Path, root: Path) -> Iterator[tuple[Path, str]]:
     # kustomize makes the ConfigMap of a file, so that an overlay can give another one.
     rest = [one for one in default if one.kind not in (*_RIGHTS, "ConfigMap")]
     yield base / "exporter.yaml", _file(rest)
-    yield base / "config.yaml", _MADE.replace("this file", "this file; an overlay replaces it") + _config(default)
+    yield base / "config.yaml", _config(default)
     overlays = root / "deploy/kustomize/overlays"
     roles = [one for one in namespaced if one.kind in _RIGHTS]
     yield overlays / "namespaced/roles.yaml", _file(roles)

@@ -6,6 +6,7 @@ Must never read a template: what counts is what comes out.
 from __future__ import annotations
 
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,17 @@ Object = dict[str, Any]
 
 def render(values: Mapping[str, Any] | Path | None = None, *, release: str = NAME, namespace: str = NAME) -> list[Object]:
     """The objects that an installation with these values has."""
-    answer = helm("template", release, str(CHART), f"--namespace={namespace}", values=values)
+    key = values if isinstance(values, Path) else msgspec.json.encode(values).decode()
+    return [one for one in yaml.safe_load_all(_rendered(key, release, namespace)) if one]
+
+
+@cache
+def _rendered(values: Path | str, release: str, namespace: str) -> str:
+    """What Helm prints, asked once: the chart does not change while the tests run."""
+    given = values if isinstance(values, Path) else msgspec.json.decode(values)
+    answer = helm("template", release, str(CHART), f"--namespace={namespace}", values=given)
     assert answer.returncode == 0, answer.stderr
-    return [one for one in yaml.safe_load_all(answer.stdout) if one]
+    return answer.stdout
 
 
 def refusal(values: Mapping[str, Any]) -> str:

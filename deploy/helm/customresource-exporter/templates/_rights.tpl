@@ -70,6 +70,9 @@
 {{- fail (printf "config.watch.include: RBAC has no wildcard for a part of a group, as in %q; name the groups in config.watch.include or rbac.groups, or set rbac.mode=aggregated" (first $selected.wild)) -}}
 {{- end -}}
 {{- if eq $mode "namespaced" -}}
+{{- if .Values.existingConfigMap -}}
+{{- fail "rbac.mode: namespaced needs to know the namespaces, and existingConfigMap hides them; write the configuration under config, or make the roles yourself with rbac.create=false" -}}
+{{- end -}}
 {{- if $selected.wild -}}
 {{- fail (printf "config.watch.include: %q has a wildcard in its group, and without the right to watch CRDs only groups that are named are followed; write it as group/Kind or group/*" (first $selected.wild)) -}}
 {{- end -}}
