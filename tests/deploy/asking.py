@@ -59,7 +59,9 @@ class Account:
         }  # fmt: skip
         review = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1"}
         spec = {"resourceAttributes": attributes}
-        status, answer = self.ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review | {"spec": spec})
+        status, answer = self.ask(
+            "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review | {"spec": spec}
+        )
         assert status == 201, answer
         return bool(answer["status"]["allowed"])
 

@@ -15,13 +15,14 @@ from tests.deploy.asking import Account, Right, every_right
 from tests.deploy.chart import NAME, Object, container, one, render
 from tests.integration.exporting import Exporter
 from tests.servers.identity import write_kubeconfig
-from tests.servers.launch import Cluster
 from tests.waiting import eventually
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.servers.launch import Cluster
 
 pytestmark = pytest.mark.timeout(180)
 PLACES = ("team-a", "team-b")
@@ -59,7 +60,9 @@ class Mode(Struct, frozen=True):
     sees: tuple[str, ...] = ("team-a", "team-b")
 
 
-def everywhere(group: str, *resources: str, verbs: tuple[str, ...] = READ, namespaces: tuple[str, ...] = ()) -> set[Right]:
+def everywhere(
+    group: str, *resources: str, verbs: tuple[str, ...] = READ, namespaces: tuple[str, ...] = ()
+) -> set[Right]:
     """Rights on resources: in the whole cluster, and so in each namespace, or in some namespaces alone."""
     places = namespaces or ("", *PLACES)
     return {Right(verb, group, each, place) for verb in verbs for each in resources for place in places}
@@ -169,7 +172,7 @@ def furnished(cluster: Cluster) -> Cluster:
         cluster.kubectl("create", "namespace", name)
     cluster.kubectl("create", "serviceaccount", "nobody", f"--namespace={NAME}")
     for mode in MODES:
-        put(cluster, *(each for each in render(mode.values, release=mode.name) if each["kind"] not in ("StatefulSet",)))
+        put(cluster, *(each for each in render(mode.values, release=mode.name) if each["kind"] != "StatefulSet"))
     return cluster
 
 
@@ -227,7 +230,7 @@ def test_the_account_may_do_this_and_nothing_else(
 
 @pytest.mark.parametrize("namespace", ["team-a", "team-b", "kube-system", NAME])
 def test_no_rule_has_another_verb(furnished: Cluster, reader: Account, namespace: str) -> None:
-    """No rule that holds for the account in any namespace lets it do more than read, or names Secrets, or everything."""
+    """No rule that holds for the account in any namespace lets it do more than read, or name Secrets, or everything."""
     nobody = Account(furnished, NAME, "nobody")
     given_to_all = nobody.rules(namespace)
     nobody.close()
@@ -262,9 +265,7 @@ def test_requests_are_refused(furnished: Cluster, reader: Account) -> None:
 def test_the_exporter_follows_what_is_enabled(furnished: Cluster, reader: Account, mode: Mode, tmp_path: Path) -> None:
     """As this account the exporter is ready, tells of changes where it may read, and names what it may not."""
     objects = render(mode.values, release=mode.name)
-    kubeconfig = write_kubeconfig(
-        tmp_path / "kubeconfig", furnished.url, furnished.ca_file, {"token": reader.token}
-    )
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", furnished.url, furnished.ca_file, {"token": reader.token})
     config = one(objects, "ConfigMap")["data"]["config.yaml"]
     assert f"--config={'/etc/customresource-exporter/config'}/config.yaml" in container(objects)["args"]
     with Exporter(kubeconfig, tmp_path / "data", config=config) as exporter:
