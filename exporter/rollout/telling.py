@@ -5,7 +5,7 @@ Pure. Must never tell of two moments in the wrong order: what was seen after the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict, replace
 
@@ -57,7 +57,7 @@ def _told(now: Open, result: RolloutResult, at: Timestamp, observed: Timestamp, 
     )
 
 
-def _because(blame: Condition | None) -> dict[str, str]:
+def _because(blame: Condition | None) -> dict[str, Any]:
     """Give the parts of a rollout that say what keeps it from being ready."""
     if blame is None:
         return {}
