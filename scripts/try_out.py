@@ -61,6 +61,7 @@ _ALERT = "CustomResourceDriftDetected"
 _SECONDS = 90.0
 _POLL_SECONDS = 0.1
 _INTERRUPTED = 130
+_LOGS = '{service_name="customresource-exporter"}'
 _OBJECT = 'customresource_kind="Certificate"'
 
 
@@ -73,7 +74,7 @@ class Place(NamedTuple):
 
 def main() -> int:
     """Start everything, show the edit, stay up until Ctrl-C; give the exit code."""
-    parser = argparse.ArgumentParser(description="The exporter, a real cluster, and all that it feeds, on this machine.")
+    parser = argparse.ArgumentParser(description="A real cluster, the exporter, and all that it feeds.")
     parser.add_argument("--once", action="store_true", help="end after the edit, instead of staying up until Ctrl-C")
     options = parser.parse_args()
     screen = Screen(sys.stdout)
@@ -138,7 +139,7 @@ def _edited(stack: Stack) -> list[Place]:
 
     def in_loki() -> str:
         lines = stack.loki.query(
-            '{service_name="customresource-exporter"} | customresource_name="web" '
+            _LOGS + ' | customresource_name="web" '
             '| customresource_change_type="spec" | customresource_writer_class="human"',
             began - 60,
             time.time() + 60,
@@ -177,7 +178,7 @@ def _addresses(screen: Screen, stack: Stack) -> None:
     screen.command("exporter", f"{stack.exporter.url}/metrics")
     screen.command("rules", f"{stack.prometheus.url}/api/v1/alerts")
     screen.command("alerts", f"{stack.alertmanager.url}/api/v2/alerts")
-    screen.command("logs", f"""{stack.loki.url}/loki/api/v1/query_range?query={{service_name="customresource-exporter"}}""")
+    screen.command("logs", f"{stack.loki.url}/loki/api/v1/query_range?query={_LOGS}")
     screen.command("traces", f"{stack.jaeger.url}/api/traces?service=customresource-exporter")
 
 

@@ -66,7 +66,9 @@ def edit(stack: Stack, name: str, patch: str) -> None:
 
 def tell(stack: Stack) -> None:
     """Play all of it; returns when the exporter has seen its end."""
-    declare(stack, ISSUERS, certificate("shop", "shop.example.com"), certificate("never", "x.example.com", issuer="none"))
+    declare(
+        stack, ISSUERS, certificate("shop", "shop.example.com"), certificate("never", "x.example.com", issuer="none")
+    )
     issued(stack, "shop")
     declare(stack, certificate("shop", "shop.example.com", "www.example.com"))
     asyncio.run(_day(stack))
