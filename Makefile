@@ -22,14 +22,17 @@ $(error SERVER=$(SERVER): write SERVER=real, or leave it out for the emulated AP
 endif
 DAY := $(if $(filter-out 0 no false,$(ONCE)),--once) $(if $(SPEED),--speed=$(SPEED))
 
-.PHONY: demo docs picture test test-compat faults bench check fix servers clean help
+.PHONY: demo docs dashboards picture test test-compat faults bench check fix servers clean help
 
 demo: .venv/$(if $(REAL),.synced,.installed) ## Play a scripted day and show what is seen of it (ONCE=1: then end; SPEED=10; SERVER=real)
 	$(if $(REAL),$(BUILD) etcd kube-apiserver kubectl >/dev/null)
 	@$(if $(REAL),$(RUN) python -m scripts.demo,.venv/bin/customresource-exporter demo) $(DAY)
 
-docs: .venv/.installed ## Write the tables of the reference anew, from the program
-	.venv/bin/python -m scripts.reference
+docs: dashboards ## Write everything generated anew: the tables of the reference, dashboards, rules
+	$(RUN) python -m scripts.reference
+
+dashboards: .venv/.synced ## Write the dashboards and the rules anew, from dashboards/source
+	$(RUN) python -m dashboards
 
 picture: .venv/.installed ## Make the picture of the demo anew (docs/demo.svg)
 	.venv/bin/python scripts/picture.py docs/demo.svg

@@ -7,7 +7,14 @@ clock back. Labels that change meanwhile are looked up for the text and are neve
 from __future__ import annotations
 
 from dashboards.source.rules import (
-    OBJECT, PLACE, THE_OBJECT, THE_PLACE, TO_DRIFT, TO_OBJECT, Alert, Link,
+    OBJECT,
+    PLACE,
+    THE_OBJECT,
+    THE_PLACE,
+    TO_DRIFT,
+    TO_OBJECT,
+    Alert,
+    Link,
 )  # fmt: skip
 
 
@@ -24,6 +31,7 @@ WHO = (
 )
 _DRIFTED = 'customresource_drift_state_objects{state=~"drifted|flapping"}'
 _DECLARED = 'customresource_drift_state_objects{state!="unmanaged"}'
+_BY_HAND = 'customresource_spec_changes_total{writer_class="human"}'
 _AGE = f"time() - max by ({OBJECT}) (customresource_drift_since_timestamp_seconds) > {{threshold}}"
 
 
@@ -98,7 +106,7 @@ ALERTS = (
         name="CustomResourceManualChange",
         group=GROUP,
         severity="info",
-        expr=f'sum by ({PLACE}) (increase(customresource_spec_changes_total{{writer_class="human"}}[15m])) > {{threshold}}',
+        expr=f"sum by ({PLACE}) (increase({_BY_HAND}[15m])) > {{threshold}}",
         threshold=0,
         unit="changes within 15 minutes",
         keep_firing_for="10m",

@@ -30,7 +30,7 @@ _WHAT = (
     " $labels.{cluster}) }} {{ .Labels.condition }} is {{ .Labels.status }}"
     "{{ with .Labels.reason }} ({{ . }}){{ end }}.{{ end }}"
 )
-_ENDED = "increase(customresource_reconcile_duration_seconds_count{{result=~\"{results}\"}}[1h])"
+_ENDED = 'increase(customresource_reconcile_duration_seconds_count{{result=~"{results}"}}[1h])'
 _FAILED = f"sum by ({TYPE}) ({_ENDED.format(results='failed|timed_out')})"
 _ALL = f"sum by ({TYPE}) ({_ENDED.format(results='converged|failed|timed_out')})"
 

@@ -29,9 +29,7 @@ THE_OBJECT = (
     "{{ $labels.customresource_kind }} {{ with $labels.namespace }}{{ . }}/{{ end }}{{ $labels.name }}" + IN_CLUSTER
 )
 THE_PLACE = "{{ $labels.customresource_kind }}{{ with $labels.namespace }} in namespace {{ . }}{{ end }}" + IN_CLUSTER
-THE_TYPE = (
-    "{{ $labels.customresource_kind }}{{ with $labels.customresource_group }} ({{ . }}){{ end }}" + IN_CLUSTER
-)
+THE_TYPE = "{{ $labels.customresource_kind }}{{ with $labels.customresource_group }} ({{ . }}){{ end }}" + IN_CLUSTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,5 +174,7 @@ def filled(text: str, settings: Settings, threshold: float | str | None = None) 
     """Fill the places in an expression or a text."""
     chosen = "" if threshold is None else str(threshold)
     return (
-        text.replace("{threshold}", chosen).replace("{cluster}", settings.cluster).replace("{selector}", settings.selector)
+        text.replace("{threshold}", chosen)
+        .replace("{cluster}", settings.cluster)
+        .replace("{selector}", settings.selector)
     )
