@@ -24,7 +24,7 @@ endif
 STACK := etcd kube-apiserver kube-controller-manager kubectl cert-manager prometheus alertmanager loki jaeger
 DAY := $(if $(filter-out 0 no false,$(ONCE)),--once) $(if $(SPEED),--speed=$(SPEED))
 
-.PHONY: demo try docs picture screenshots test test-compat e2e faults bench check fix servers clean help
+.PHONY: demo try docs dashboards picture screenshots test test-compat e2e faults bench check fix servers clean help
 
 demo: .venv/$(if $(REAL),.synced,.installed) ## Play a scripted day and show what is seen of it (ONCE=1: then end; SPEED=10; SERVER=real)
 	$(if $(REAL),$(BUILD) etcd kube-apiserver kubectl >/dev/null)
@@ -34,8 +34,11 @@ try: .venv/.synced ## Start the whole stack: cluster, cert-manager, exporter, Pr
 	$(BUILD) $(STACK) >/dev/null
 	@$(RUN) python -m scripts.try_out $(if $(filter-out 0 no false,$(ONCE)),--once)
 
-docs: .venv/.installed ## Write the tables of the reference anew, from the program
-	.venv/bin/python -m scripts.reference
+docs: dashboards ## Write everything generated anew: the tables of the reference, dashboards, rules
+	$(RUN) python -m scripts.reference
+
+dashboards: .venv/.synced ## Write the dashboards and the rules anew, from dashboards/source
+	$(RUN) python -m dashboards
 
 picture: .venv/.installed ## Make the picture of the demo anew (docs/demo.svg)
 	.venv/bin/python scripts/picture.py docs/demo.svg

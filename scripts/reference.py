@@ -182,7 +182,7 @@ def _page_of_changes() -> str:
     drift = DriftMetrics(lambda _, resource: resource, 1, health.series_dropped)
     key = ObjectKey(change.group, change.kind, change.namespace, change.name)
     fight = Field("/spec", (("a", ""), ("b", "")), began=1)
-    found = Evaluation(findings=(Finding(path="/a"),), additions=(Finding(path="/b"),))
+    found = Evaluation(findings=(Finding(path="/a"),), additions=(Finding(path="/b"),), flags=("missing",))
     episode = Episode(change.observed, "observed", 1, cause="human")
     held = Held("u", change.kind, "drifted", found, Memory(), episode, fights=Fights((fight,)))
     state = held.keep(None)
