@@ -160,6 +160,10 @@ class Exporter:
         """What `drift -o json` prints, in its order; works beside a running exporter and without one."""
         return self._printed("drift", "--all", *flags)
 
+    def rollouts(self, *flags: str) -> list[dict[str, Any]]:
+        """What `rollouts -o json` prints, in its order; works beside a running exporter and without one."""
+        return self._printed("rollouts", *flags)
+
     def _printed(self, command: str, *flags: str) -> list[dict[str, Any]]:
         answer = subprocess.run(
             [PROGRAM, command, f"--data-dir={self.data_dir}", "-o", "json", *flags],
