@@ -112,16 +112,16 @@ class _Program:
         self._web = WebSource(options.web_config, self._change_web)
         self._outputs = outputs.wanted(os.environ)
         self._health = health = Health()
-        self._reloadings = Reloadings(
-            Reloading(
-                "the configuration", self._configuration,
-                health.config_last_reload_successful, health.config_last_reload_success,
-            ),
-            Reloading(
-                "the web configuration", self._web,
-                health.web_config_last_reload_successful, health.web_config_last_reload_success,
-            ),
+        configuration = Reloading(
+            "the configuration", self._configuration,
+            health.config_last_reload_successful, health.config_last_reload_success,
         )  # fmt: skip
+        web = Reloading(
+            "the web configuration", self._web,
+            health.web_config_last_reload_successful, health.web_config_last_reload_success,
+        )  # fmt: skip
+        given = ((options.config, configuration), (options.web_config, web))
+        self._reloadings = Reloadings(*(one for path, one in given if path))
         self._key = b""
 
     async def run(self) -> None:

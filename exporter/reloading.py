@@ -125,7 +125,7 @@ class Reloading:
         self._successful.set(0)
         if self._told != text:
             self._told = text
-            log.warning("it is bad, what was in force before stays", what=self._what, error=text)
+            log.warning("cannot be put into force, what was before stays", what=self._what, error=text)
 
     def _note_success(self) -> None:
         self._successful.set(1)
