@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from exporter.config_shapes import BadError
 from exporter.web import words
-from exporter.web.config import REQUIRES
+from exporter.web.config import REQUIRES, VERIFIES
 
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def read(tls: Tls, directory: Path) -> Material:
         raise BadError(
             "holds a key with a password, which nobody can give here; take the password off", _at(tls, "key")
         )
-    if material.client_ca:
+    if tls.client_auth in VERIFIES:
         _check_pem(material.client_ca, tls, "client_ca", b"-----BEGIN CERTIFICATE-----", "no certificate in PEM")
     return material
 
@@ -94,7 +94,7 @@ def context(tls: Tls, material: Material) -> ssl.SSLContext:
     for curve in tls.curve_preferences:
         made.set_ecdh_curve(words.CURVES[curve])
     _load_pair(made, tls, material)
-    if material.client_ca:
+    if tls.client_auth in VERIFIES:
         try:
             made.load_verify_locations(cadata=material.client_ca.decode("ascii"))
         except (ssl.SSLError, ValueError) as error:
