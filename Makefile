@@ -24,7 +24,8 @@ endif
 STACK := etcd kube-apiserver kube-controller-manager kubectl cert-manager prometheus alertmanager loki jaeger
 DAY := $(if $(filter-out 0 no false,$(ONCE)),--once) $(if $(SPEED),--speed=$(SPEED))
 
-.PHONY: demo try docs dashboards picture screenshots test test-compat e2e faults bench check fix servers clean help
+.PHONY: demo try docs dashboards picture screenshots test test-compat e2e faults bench chart image check fix servers \
+	clean help
 
 demo: .venv/$(if $(REAL),.synced,.installed) ## Play a scripted day and show what is seen of it (ONCE=1: then end; SPEED=10; SERVER=real)
 	$(if $(REAL),$(BUILD) etcd kube-apiserver kubectl >/dev/null)
@@ -70,13 +71,22 @@ bench: .venv/.synced ## Measure everything anew, beside others (about 9 minutes;
 	$(BUILD) etcd kube-apiserver kube-state-metrics >/dev/null
 	$(RUN) python -m bench $(if $(FULL),--full)
 
-check: .venv/.synced ## Style, types, layers, docstrings, spelling, lock file
+chart: .venv/.synced ## Write what deploy/ has of other places: schema, README, alerts, dashboards, kustomize, manifests
+	helm=$$($(BUILD) helm | cut -f2); $(RUN) python -m scripts.chart --helm "$$helm"
+
+image: .venv/.synced ## Build the image without a daemon and run it as a pod would (root, buildah and mmdebstrap; minutes)
+	$(BUILD) etcd kube-apiserver kube-controller-manager kubectl helm >/dev/null
+	TEST_IMAGE=1 $(RUN) pytest tests/deploy/test_image.py $(ARGS)
+
+check: .venv/.synced ## Style, types, layers, docstrings, spelling, lock file, deploy/
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) lint-imports
 	$(RUN) interrogate --quiet tests
 	$(RUN) codespell
+	$(RUN) python -m scripts.chart --check
+	$(RUN) hadolint --failure-threshold=style deploy/Dockerfile
 	uv lock --check
 
 fix: .venv/.synced ## Let ruff correct what it can, and format
@@ -106,5 +116,5 @@ dashboards/preview/node_modules: dashboards/preview/package-lock.json
 
 .venv/.synced: pyproject.toml uv.lock scripts/install-uv
 	scripts/install-uv $(UV_VERSION)
-	uv sync --locked --all-extras
+	uv sync --locked --all-extras --group deploy
 	@touch .venv/.installed $@
