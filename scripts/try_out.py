@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.sandbox.screen import Screen
-from tests.e2e.stack import Stack
+from tests.e2e.stack import SERVICE, Stack
 from tests.integration.exporting import PROGRAM
 from tests.servers import build
 from tests.servers.launch import BuildError, KubectlError, StartError
@@ -61,7 +61,7 @@ _ALERT = "CustomResourceDriftDetected"
 _SECONDS = 90.0
 _POLL_SECONDS = 0.1
 _INTERRUPTED = 130
-_LOGS = '{service_name="customresource-exporter"}'
+_LOGS = f'{{service_name="{SERVICE}"}}'
 _OBJECT = 'customresource_kind="Certificate"'
 
 
@@ -148,10 +148,10 @@ def _edited(stack: Stack) -> list[Place]:
 
     def in_jaeger() -> str:
         wanted = {"customresource.name": "web", "customresource.generation": 2}
-        for trace in stack.jaeger.traces():
-            for span in trace.spans:
-                if wanted.items() <= span.tags.items():
-                    return f"trace {trace.id}, {len(trace.spans)} spans, {span.name}"
+        for name, spans in stack.jaeger.traces(SERVICE).items():
+            for span in spans:
+                if wanted.items() <= span["attributes"].items():
+                    return f"trace {name} of {len(spans)} spans, the first of them “{span['name']}”"
         return ""
 
     return [
@@ -179,7 +179,7 @@ def _addresses(screen: Screen, stack: Stack) -> None:
     screen.command("rules", f"{stack.prometheus.url}/api/v1/alerts")
     screen.command("alerts", f"{stack.alertmanager.url}/api/v2/alerts")
     screen.command("logs", f"{stack.loki.url}/loki/api/v1/query_range?query={_LOGS}")
-    screen.command("traces", f"{stack.jaeger.url}/api/traces?service=customresource-exporter")
+    screen.command("traces", f"{stack.jaeger.url}/api/traces?service={SERVICE}")
 
 
 def _invitation(screen: Screen, stack: Stack) -> None:

@@ -38,7 +38,9 @@ def generated() -> Iterator[tuple[Path, str]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write, or compare."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.chart", description="Write what deploy/ has of other places.")
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.chart", description="Write what deploy/ has of other places."
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where something would change")
     parser.add_argument("--helm", type=Path, help="the program; renders deploy/kustomize and deploy/manifests as well")
     options = parser.parse_args(arguments)

@@ -24,7 +24,9 @@ def refreshed(readme: str, values: Iterable[Value]) -> str:
 
     """
     if not _MARKED.search(readme):
-        raise ValueError("README.md: has no `<!-- generated: values -->` … `<!-- end -->`; write them where the table goes")
+        raise ValueError(
+            "README.md: has no `<!-- generated: values -->` … `<!-- end -->`; write them where the table goes"
+        )
     tables = "\n".join(f"### {heading}\n\n{_table(rows)}" for heading, rows in groupby(values, lambda one: one.heading))
     return _MARKED.sub(lambda found: f"{found[1]}{tables}{found[2]}", readme)
 

@@ -32,6 +32,7 @@ PROGRAMS = (
     "prometheus", "alertmanager", "loki", "jaeger",
 )  # fmt: skip
 CLUSTER_NAME = "try"
+SERVICE = "customresource-exporter"
 DASHBOARDS = Path(__file__).parents[2] / "dashboards"
 # The rules' minutes become seconds.
 HASTE = 60
@@ -74,7 +75,7 @@ class Stack:
         target = {"targets": [f"127.0.0.1:{port}"], "labels": {"cluster": CLUSTER_NAME}}
         self.prometheus = Prometheus(
             directory / "prometheus",
-            [{"job_name": "customresource-exporter", "honor_labels": True, "static_configs": [target]}],
+            [{"job_name": SERVICE, "honor_labels": True, "static_configs": [target]}],
             rules=[hastened(file, directory) for file in sorted((DASHBOARDS / "rules").glob("*.yaml"))],
             alertmanager=self.alertmanager.address,
         )

@@ -84,7 +84,7 @@ async def _day(stack: Stack) -> None:
 
             async def concluded(count: int) -> None:
                 async with asyncio.timeout(_CONCLUSION_SECONDS):
-                    while sum(_is_of_the_day(one) for _, one in reader.scan()) < count:
+                    while sum(_is_of_the_day(one) for _, one in reader.scan()) < count:  # noqa: ASYNC110 - nobody tells
                         await asyncio.sleep(_POLL_SECONDS)
 
             await play(hands, speed=2, begin=_at_once, concluded=concluded)

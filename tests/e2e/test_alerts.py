@@ -42,7 +42,7 @@ def _active_since(stack: Stack) -> str:
 
 @pytest.fixture(scope="module")
 def life(stack: Stack) -> dict[str, Any]:
-    """What was seen of the alert: told firing, active before and after a restart, firing all the time, told resolved."""
+    """What was seen of the alert: told firing, active over a restart, firing all the time, told resolved."""
     declare(stack, _DECLARED)
     issued(stack, _NAME)
     before_edit = _told(stack, "firing")
