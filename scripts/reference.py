@@ -182,7 +182,7 @@ def _page_of_changes() -> str:
     drift = DriftMetrics(lambda _, resource: resource, 1, health.series_dropped)
     key = ObjectKey(change.group, change.kind, change.namespace, change.name)
     fight = Field("/spec", (("a", ""), ("b", "")), began=1)
-    found = Evaluation(findings=(Finding(path="/a"),), additions=(Finding(path="/b"),))
+    found = Evaluation(findings=(Finding(path="/a"),), additions=(Finding(path="/b"),), flags=("missing",))
     episode = Episode(change.observed, "observed", 1, cause="human")
     held = Held("u", change.kind, "drifted", found, Memory(), episode, fights=Fights((fight,)))
     state = held.keep(None)
@@ -196,9 +196,10 @@ def _page_of_changes() -> str:
         ]
     )  # fmt: skip
     rollouts = RolloutMetrics(lambda _, resource: resource, 1, health.series_dropped)
+    told = _rollout(change)
     bad = Condition("Ready", "False", since=change.observed)
-    kept = Kept(uid="u", group=change.group, kind=change.kind, pending=change.observed, unready=(bad,))
-    rollouts.count([_rollout(change)])
+    kept = Kept(uid="u", group=change.group, kind=change.kind, overdue=told, unready=(bad,))
+    rollouts.count([told])
     rollouts.feed([(key, change.kind, State(encode(kept), kept.tally, shown=True))])
     return Families(changes, drift, rollouts).render(openmetrics=False).decode()
 

@@ -33,6 +33,7 @@ STATES = "customresource_drift_state_objects"
 SINCE = "customresource_drift_since_timestamp_seconds"
 INFO = "customresource_drift_info"
 FIELDS = "customresource_drift_fields"
+MISSING = "customresource_missing_since_timestamp_seconds"
 UNDECLARED = "customresource_undeclared_fields"
 FIGHT = "customresource_fight_active"
 EPISODES = "customresource_drift_episodes_total"
@@ -50,6 +51,7 @@ _OBJECTS = {
     INFO: object_family("info", "Why an object is not as declared, and against what.",
                         "cause", "baseline", "declarer"),
     FIELDS: object_family("gauge", "Declared fields that are not as declared; only while there are any."),
+    MISSING: object_family("gauge", "Since when a declared object has not been there; only while it is not."),
     UNDECLARED: object_family("gauge", "Fields that a person owns and nobody declared; only while there are any."),
     FIGHT: object_family("gauge", "1 while writers undo each other's changes of a field; only while they do."),
 }  # fmt: skip
@@ -196,10 +198,13 @@ def _rows(state: State | None) -> Iterator[Row]:
     what = held(state)
     found, episode = what.evaluation, what.episode
     if what.state in _LASTS and episode is not None:
-        yield SINCE, (), to_nanoseconds(episode.since) / 10**9  # two integers: else the last digits are made up
+        since = to_nanoseconds(episode.since) / 10**9  # two integers: else the last digits are made up
+        yield SINCE, (), since
         yield INFO, (episode.cause, found.baseline, found.declarer), 1.0
         if found.findings:
             yield FIELDS, (), float(len(found.findings))
+        if "missing" in found.flags:
+            yield MISSING, (), since
     if found.additions:
         yield UNDECLARED, (), float(len(found.additions))
     if what.fights.active:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import astuple, replace
 
-from exporter.records import Link, Opening, RolloutEnd, record_id
-from exporter.rollout.values import Begun, Kept, Limits, Mark, Open
+from exporter.records import Begun, Link, Opening, RolloutEnd, record_id
+from exporter.rollout.values import Kept, Limits, Mark, Open
 from exporter.timestamps import Timestamp, from_nanoseconds, to_nanoseconds
 
 
@@ -135,7 +135,7 @@ def open_rollout(
     )
     kept = kept or Kept(uid=look.uid, group=look.type.group, kind=look.type.kind)
     return replace(
-        kept, generation=generation, ordinal=ordinal, trace=begun.trace, span=begun.span, open=now, pending=UNSET
+        kept, generation=generation, ordinal=ordinal, trace=begun.trace, span=begun.span, open=now, overdue=None
     )
 
 
@@ -281,14 +281,15 @@ def at_rest(kept: Kept | None, look: Look, habits: Habits) -> Kept | None:
     if kept is None:
         return Kept(uid=look.uid, group=look.type.group, kind=look.type.kind, unready=bad) if bad else None
     done = seen.deleting or outcome(seen, kept.generation, habits, said=True) == "ready"
-    return replace(kept, unready=bad, pending=UNSET if done else kept.pending)
+    return replace(kept, unready=bad, overdue=None if done else kept.overdue)
 
 
 def closed(kept: Kept, end: End) -> Kept:
     """Keep of an object what is kept when its rollout has ended."""
     now = kept.open
-    overdue = now is not None and now.begun.opened != "readiness" and end.result in ("failed", "timed_out")
-    return replace(kept, open=None, pending=now.begun.started if overdue and now is not None else UNSET)
+    if now is None or now.begun.opened == "readiness" or end.result not in ("failed", "timed_out"):
+        return replace(kept, open=None, overdue=None)
+    return replace(kept, open=None, overdue=now.begun)
 
 
 def unready(kept: Kept | None, seen: Readiness, observed: Timestamp) -> tuple[Condition, ...]:

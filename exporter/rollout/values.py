@@ -8,8 +8,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from exporter.model import Change, ObjectKey, ResourceType, Writer
-from exporter.records import Link, Opening, Rollout
+from exporter.model import Change, ObjectKey, ResourceType
+from exporter.records import Begun, Link, Rollout
 from exporter.rollout.readiness import Condition, Readiness
 from exporter.timestamps import Timestamp
 
@@ -55,30 +55,6 @@ class Mark(Struct, frozen=True, omit_defaults=True):
     before: str
     at: Timestamp
     since: Timestamp | UnsetType = UNSET
-
-
-class Begun(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What of a `Rollout` is known from its beginning; the attributes are the same."""
-
-    id: str
-    trace: str
-    span: str
-    parent: str = ""
-    group: str = ""
-    version: str
-    kind: str
-    namespace: str = ""
-    name: str
-    uid: str
-    generation: int
-    ordinal: int = 0
-    opened: Opening
-    started: Timestamp
-    change: str = ""
-    writer: Writer | UnsetType = UNSET
-    fields: tuple[str, ...] = ()
-    truncated: bool = False
-    links: tuple[Link, ...] = ()
 
 
 class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -131,7 +107,7 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
         kind, group: of it, since the metrics name them
         generation, ordinal, trace, span: of the rollout that began last; no trace where there was none
         open: that one, while it goes on
-        pending: since when it should have come true, where it has ended and had not
+        overdue: the rollout that should have come true, where it has ended and had not
         unready: conditions that are not as they should be, each with the time since when
 
     """
@@ -144,7 +120,7 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
     trace: str = ""
     span: str = ""
     open: Open | None = None
-    pending: Timestamp | UnsetType = UNSET
+    overdue: Begun | None = None
     unready: tuple[Condition, ...] = ()
 
     @property
@@ -157,20 +133,20 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
         """The word under which the object is counted."""
         if self.open is not None:
             return "open"
-        return "overdue" if self.pending else "unready" if self.unready else "at_rest"
+        return "overdue" if self.overdue else "unready" if self.unready else "at_rest"
 
     @property
     def waiting_since(self) -> Timestamp | None:
         """Since when a change of what is wanted has been waiting to come true; None where none is."""
-        if self.pending:
-            return self.pending
+        if self.overdue is not None:
+            return self.overdue.started
         now = self.open
         return now.begun.started if now is not None and now.speaks and now.begun.opened != "readiness" else None
 
     @property
     def shown(self) -> bool:
         """Tell whether it has series of its own."""
-        return bool(self.open or self.unready or self.pending)
+        return bool(self.open or self.unready or self.overdue)
 
 
 class Look(Struct, frozen=True, kw_only=True):
