@@ -102,6 +102,7 @@ _SAID: dict[str, Schema] = {
     "prometheusRule.labels": _TEXTS,
     "prometheusRule.annotations": _TEXTS,
     "prometheusRule.alertLabels": _TEXTS,
+    "prometheusRule.clusterLabel": {"type": "string", "pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$"},
     "networkPolicy.apiServerPorts": {"type": "array", "minItems": 1, "items": _PORT},
     "networkPolicy.otlpPorts": {"type": "array", "minItems": 1, "items": _PORT},
     "podDisruptionBudget.maxUnavailable": {"type": ["integer", "string"], "pattern": "^[0-9]{1,3}%$", "minimum": 0},
@@ -111,19 +112,19 @@ _SAID: dict[str, Schema] = {
 _OPEN = {"global"}
 
 
-def schema(defaults: Mapping[str, Any], told: list[Value], config: Schema) -> Schema:
+def schema(defaults: Mapping[str, Any], told: list[Value], more: Mapping[str, Schema]) -> Schema:
     """Make the schema.
 
     Args:
         defaults: the content of values.yaml
         told: its keys with their comments
-        config: the schema of `config`
+        more: schemas that come from elsewhere, by the path of their key
 
     Raises:
         ValueError: something is said here of a key that values.yaml does not have
 
     """
-    said = {**_SAID, "config": config}
+    said = {**_SAID, **more}
     names = {".".join(one.path): one.about for one in told}
     if unknown := sorted(said.keys() - names.keys()):
         msg = f"scripts/chart/schema.py: values.yaml has no {unknown[0]}; remove it from the schema"
