@@ -58,6 +58,7 @@ _SAID: dict[str, Schema] = {
     "log.format": {"enum": ["json", "console"]},
     "web.port": _PORT,
     "web.config.key": {"type": "string", "minLength": 1},
+    "web.config.probes": {"enum": ["tcp", "http"]},
     "service.type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
     "service.port": _PORT,
     "service.annotations": _TEXTS,

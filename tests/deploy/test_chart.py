@@ -159,8 +159,11 @@ def test_otlp() -> None:
 
 
 def test_the_web_configuration() -> None:
-    """TLS of the web address comes from a Secret, and the probes and the monitor then speak it."""
-    values = {"web": {"config": {"secretName": "s", "tls": True}}, "monitor": {"enabled": True}}
+    """TLS of the web address comes from a Secret, and the monitor then speaks it, and the probes where they may."""
+    values: dict[str, Any] = {"web": {"config": {"secretName": "s", "tls": True}}, "monitor": {"enabled": True}}
+    probes = [container(render(values))[name] for name in ("livenessProbe", "readinessProbe", "startupProbe")]
+    assert all(probe["tcpSocket"] == {"port": "metrics"} and "httpGet" not in probe for probe in probes)
+    values["web"]["config"]["probes"] = "http"
     objects = render(values)
     exporter = container(objects)
     assert "--web.config.file=/etc/customresource-exporter/web/web-config.yaml" in exporter["args"]

@@ -285,6 +285,38 @@ def test_the_exporter_follows_what_is_enabled(furnished: Cluster, reader: Accoun
         assert {kind for kind, value in degraded.items() if value} == set(mode.refused)
 
 
+def test_an_upgrade_reaches_the_running_exporter(furnished: Cluster, tmp_path: Path) -> None:
+    """With another include, rights and configuration change together, and the exporter takes both without a restart."""
+    before = {"rbac": {"mode": "byGroup"}, "config": {"watch": {"include": ["db.example.com/*"]}}}
+    after = {"rbac": {"mode": "byGroup"}, "config": {"watch": {"include": ["db.example.com/*", "other.example.com/*"]}}}
+    objects = render(before, release="upgraded")
+    put(furnished, *objects)
+    account = Account(furnished, NAME, one(objects, "ServiceAccount")["metadata"]["name"])
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", furnished.url, furnished.ca_file, {"token": account.token})
+    eventually(lambda: account.may(Right("watch", "db.example.com", "databases")))
+    account.close()
+    mount(objects, tmp_path / "config", "1")
+    with Exporter(kubeconfig, tmp_path / "data", flags=[f"--config={tmp_path / 'config/config.yaml'}"]) as exporter:
+        objects = render(after, release="upgraded")
+        put(furnished, *objects)
+        mount(objects, tmp_path / "config", "2")
+        gadgets = frozenset({"customresource_group": OTHER[0], "customresource_kind": "Gadget"}.items())
+        eventually(lambda: exporter.metrics().get(("customresource_exporter_watch_synced", gadgets)) == 1, 30)
+        put(furnished, example(*OTHER, "team-a", "upgraded"))
+        eventually(lambda: exporter.changes("--kind=Gadget", "--name=upgraded"))
+
+
+def mount(objects: list[Object], directory: Path, version: str) -> None:
+    """Bring a ConfigMap into a directory as the kubelet does: a new directory, and one link that moves to it."""
+    (directory / version).mkdir(parents=True)
+    for name, text in one(objects, "ConfigMap")["data"].items():
+        (directory / version / name).write_text(text, encoding="utf-8")
+        if not (directory / name).is_symlink():
+            (directory / name).symlink_to(f"..data/{name}")
+    (directory / "..new").symlink_to(version)
+    (directory / "..new").rename(directory / "..data")
+
+
 def told(exporter: Exporter, mode: Mode) -> list[dict[str, Any]]:
     """What the exporter told of the objects of a mode."""
     return [one for one in exporter.changes() if one["name"] == mode.name]

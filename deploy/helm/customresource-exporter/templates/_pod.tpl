@@ -72,10 +72,15 @@ spec:
       {{- range $probe, $path := dict "livenessProbe" "/healthz" "readinessProbe" "/readyz" "startupProbe" "/healthz" }}
       {{- with index $.Values $probe }}
       {{ $probe }}:
+        {{- if and (include "customresource-exporter.webVolume" $) (eq $.Values.web.config.probes "tcp") }}
+        tcpSocket:
+          port: metrics
+        {{- else }}
         httpGet:
           path: {{ $path }}
           port: metrics
           scheme: {{ include "customresource-exporter.scheme" $ | upper }}
+        {{- end }}
         {{- toYaml . | nindent 8 }}
       {{- end }}
       {{- end }}
