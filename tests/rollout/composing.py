@@ -134,7 +134,7 @@ class Operator:
 
 
 async def compose(operator: Operator, interlude: Callable[[], Awaitable[None]]) -> None:
-    """Play it all; the interlude comes twice, in the middle of everything."""
+    """Play it all; the interlude comes twice: when all of the stack goes on, and when the bucket begins anew."""
     await operator.make("stack", STACK)
     await operator.make("database", DATABASE, "stack")
     await operator.make("bucket", BUCKET, "stack")
@@ -147,8 +147,8 @@ async def compose(operator: Operator, interlude: Callable[[], Awaitable[None]]) 
     await operator.say("database failed", DATABASE, Ready="False Creating", Stalled="True QuotaExceeded no room")
     await operator.resize("bucket resized", BUCKET, 2)
     await operator.say("bucket seen", BUCKET, Ready="False Resizing")
-    await operator.make("policy", POLICY, "bucket")
     await interlude()
+    await operator.make("policy", POLICY, "bucket")
     await operator.say("policy ready", POLICY, Ready="True Applied")
     await operator.say("bucket ready", BUCKET, Ready="True Made")
     await operator.say("stack ready", STACK, Synced="True", Ready="True Composed")
@@ -165,17 +165,17 @@ TOLD = Shape(
         Shape("Bucket 2 converged", (_SEEN, _READY), (
             Shape("Policy 1 converged", (_SEEN, ("Ready", "", "True"))),
         )),
-        Shape("Database 1 failed", (_SEEN, _BEGUN, _NOT_READY, ("Stalled", "", "True"))),
+        Shape("Database 1 failed", (_SEEN, _BEGUN, _NOT_READY, ("Stalled", "", "True"), ("Stalled", "True", "True"))),
         Shape("Queue 1 timed_out", (_SEEN, _BEGUN, _NOT_READY)),
     ),
 )  # fmt: skip
 TIMES: dict[str, tuple[str, str | None]] = {
-    "Stack 1 converged": ("stack", "stack ready"),
-    "Bucket 1 superseded": ("bucket", "bucket resized"),
-    "Bucket 2 converged": ("bucket resized", "bucket ready"),
-    "Policy 1 converged": ("policy", "policy ready"),
-    "Database 1 failed": ("database", "database failed"),
-    "Queue 1 timed_out": ("queue", None),
+    "Stack shop 1 converged": ("stack", "stack ready"),
+    "Bucket shop 1 superseded": ("bucket", "bucket resized"),
+    "Bucket shop 2 converged": ("bucket resized", "bucket ready"),
+    "Policy shop 1 converged": ("policy", "policy ready"),
+    "Database shop 1 failed": ("database", "database failed"),
+    "Queue shop 1 timed_out": ("queue", None),
 }
 
 
