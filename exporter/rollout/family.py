@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exporter.model import ObjectKey
-    from exporter.records import Rollout
+    from exporter.records import Begun, Rollout
     from exporter.rollout.desk import Desk, Running
     from exporter.rollout.values import Open
     from exporter.timestamps import Timestamp
@@ -170,17 +170,25 @@ def _began_in(desk: Desk, owner: Running, started: Timestamp) -> bool:
 def _belong(desk: Desk, child: Running, owner: Running) -> Running:
     """Put a rollout into its owner's trace, and what belongs to it as well."""
     its = owner.now.begun
-    begun = replace(child.now.begun, trace=its.trace, parent=its.span)
     earlier = child.now.earlier
+    taken = {one.span for one in earlier if _began_in(desk, owner, one.started)}
+    links = _relinked(child.now.begun, taken, its.trace)
+    begun = replace(child.now.begun, trace=its.trace, parent=its.span, links=links)
     child = desk.update(child, replace(child.now, owner=owner.key, begun=begun, earlier=()))
     _retrace(desk, child)
     for one in earlier:
-        if _began_in(desk, owner, one.started):
-            _hold(desk, owner.key, replace(retraced(one, its.trace), parent=its.span))
+        if one.span in taken:
+            links = _relinked(one, taken, its.trace)
+            _hold(desk, owner.key, replace(retraced(one, its.trace), parent=its.span, links=links))
         else:
             desk.tell(one)
     await_child(desk, child.key)
     return child
+
+
+def _relinked(begun: Begun, spans: set[str], trace: str) -> tuple[Link, ...]:
+    """Let links to some spans lead to the trace in which these are now."""
+    return tuple(replace(link, trace=trace) if link.span in spans else link for link in begun.links)
 
 
 def _retrace(desk: Desk, owner: Running) -> None:

@@ -76,6 +76,14 @@ class Lane:
         self._jaeger = jaeger
         self._starting: asyncio.Task[Any] | None = None
 
+    async def sees(self, resource_version: str) -> None:
+        """Wait until it has a version in its journal, and with it whatever it saw before."""
+
+        def seen() -> bool:
+            return any(one["resource_version"] == resource_version for one in self.exporter.changes("--all"))
+
+        await asyncio.to_thread(eventually, seen, _SECONDS)
+
     async def kill(self) -> None:
         """Kill it, and start it again while others go on."""
         await self.up()
@@ -127,11 +135,47 @@ def lanes(cluster: Cluster, directory: Path, config: str) -> Iterator[Lanes]:
         yield Lanes(*made)
 
 
-def without_times(told: Told) -> dict[str, dict[str, Any]]:
-    """All spans by their ids as two exporters tell the same of them: but for times, and whose they are."""
-    mine = ("start_micros", "end_micros", "resource", "service")
+def warnings(told: Told) -> list[str]:
+    """What Jaeger has to remark on spans, but that some outlast their parent, which owned objects do."""
+    every = [text for spans in told.traces.values() for span in spans for text in span["warnings"]]
+    return [text for text in every if not text.startswith("clock skew adjustment disabled")]
+
+
+def log_leads_to_traces(told: Told) -> None:
+    """Hold the ids that log records carry against the spans, and against the journal.
+
+    What is seen of an owned object before its owner's rollout is seen to begin has a trace of its own until then.
+    """
+    logged = {one["attributes"]["customresource.change.id"]: (one["trace_id"], one["span_id"]) for one in told.records}
+    matters = [change for change in told.changes if not change.get("heartbeat")]
+    assert logged == {change["id"]: (change.get("trace_id", ""), change.get("span_id", "")) for change in matters}
+    order = [change["id"] for change in told.changes]
+    rollouts = {span["span_id"]: span for span in told.rollouts().values()}
+    for span in rollouts.values():
+        began = span["attributes"]["customresource.change.id"]
+        trace, id_ = logged[began]
+        assert id_ == span["span_id"], named(span)
+        above = rollouts.get(span["parent_span_id"])
+        if above is None or order.index(above["attributes"]["customresource.change.id"]) < order.index(began):
+            assert trace == span["trace_id"], named(span)
+
+
+def differences(one: Told, other: Told) -> list[tuple[str, str, str, Any, Any]]:
+    """Where the spans of two exporters differ, but for times and whose they are: the trace, the span, what and how."""
+    mine, theirs = _without_times(one), _without_times(other)
+    return [
+        (*place, name, mine.get(place, {}).get(name), theirs.get(place, {}).get(name))
+        for place in sorted(mine.keys() | theirs.keys())
+        for name in sorted(mine.get(place, {}).keys() | theirs.get(place, {}).keys())
+        if mine.get(place, {}).get(name) != theirs.get(place, {}).get(name)
+    ]
+
+
+def _without_times(told: Told) -> dict[tuple[str, str], dict[str, Any]]:
+    """Every span by its ids, with its attributes beside its parts."""
+    parts = ("parent_span_id", "name", "links")
     return {
-        span["span_id"]: {name: part for name, part in span.items() if name not in mine}
+        (span["trace_id"], span["span_id"]): {part: span[part] for part in parts} | span["attributes"]
         for spans in told.traces.values()
         for span in spans
     }

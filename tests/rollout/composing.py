@@ -100,14 +100,17 @@ class Operator:
         self._namespace = namespace
 
     async def prepare(self) -> None:
-        """Install the types, and make the namespace."""
+        """Install the types, and make the namespace, with an object of each type that shows how they report."""
         for resource_type in TYPES:
             await self._hands.install("installer", crd(resource_type), resource_type)
         await self._hands.make_namespace("installer", self._namespace)
+        for resource_type in TYPES:
+            await self.make("", resource_type, name="older")
+            await self.say("", resource_type, name="older", Ready="True Made")
 
-    async def make(self, deed: str, resource_type: ResourceType, owner: str = "") -> None:
+    async def make(self, deed: str, resource_type: ResourceType, owner: str = "", *, name: str = "shop") -> None:
         """Make an object of a size of 1; the owner is named by the deed that made it."""
-        metadata: Object = {"name": "shop", "namespace": self._namespace}
+        metadata: Object = {"name": name, "namespace": self._namespace}
         if owner:
             metadata["ownerReferences"] = [_reference(self.deeds[owner].object)]
         body = {
@@ -122,9 +125,9 @@ class Operator:
         path = resource_type.path(self._namespace, "shop")
         await self._do(deed, lambda: self._hands.edit(COMPOSER, path, {"spec": {"size": size}}))
 
-    async def say(self, deed: str, resource_type: ResourceType, **conditions: str) -> None:
+    async def say(self, deed: str, resource_type: ResourceType, *, name: str = "shop", **conditions: str) -> None:
         """Write the status for what is wanted now; a condition is `Status` or `Status Reason message`."""
-        path = resource_type.path(self._namespace, "shop")
+        path = resource_type.path(self._namespace, name)
         await self._do(deed, lambda: self._hands.reconcile(PROVIDER, path, lambda obj: _status(obj, conditions)))
 
     async def _do(self, deed: str, write: Callable[[], Awaitable[Object]]) -> None:
