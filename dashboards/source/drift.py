@@ -126,7 +126,7 @@ PAGE = Page(
                 (
                     8,
                     table(
-                        "Declared and missing", "Objects that are declared and not there, with for how long.",
+                        "Missing objects", "Objects that are declared and not there, with for how long.",
                         [f"time() - min by ({OBJECT}) ({MISSING})"],
                         _SHORT | {"Value": Column("For", "s", width=100)}
                         | {name: NAMED[name] for name in _PLACED},

@@ -21,7 +21,7 @@ _CAME_TRUE = f'{_DURATION}_bucket{{{TYPE}, result="converged"}}'
 _ENDED = f"{_DURATION}_count{{{TYPE}}}"
 _FAILED = f'{_DURATION}_count{{{TYPE}, result=~"failed|timed_out"}}'
 RESULTS = {
-    "converged": "green", "failed": "red", "timed_out": "orange", "superseded": "blue", "deleted": "purple",
+    "converged": "green", "failed": "dark-red", "timed_out": "orange", "superseded": "blue", "deleted": "red",
 }  # fmt: skip
 
 
@@ -200,14 +200,14 @@ PAGE = Page(
                 (
                     12,
                     traces(
-                        "Failed or timed out", "Rollouts that failed or took too long, each with what it waited for.",
+                        "Traces of what failed", "Rollouts that failed or timed out, each with what it waited for.",
                         f'{{ {SPANS} && span.customresource.rollout.result =~ "failed|timed_out" }}',
                     ),
                 ),
                 (
                     12,
                     traces(
-                        "Slow", "Rollouts that took longer than a minute to come true.",
+                        "Traces of what was slow", "Rollouts that took longer than a minute to come true.",
                         f'{{ {SPANS} && span.customresource.rollout.result = "converged" && duration > 1m }}',
                     ),
                 ),

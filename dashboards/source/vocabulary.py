@@ -24,8 +24,8 @@ NAMED = {
 }
 # One colour for each word, the same on every page.
 STATES = {
-    "in_sync": "green", "pending": "yellow", "drifted": "red", "flapping": "purple", "ignored": "light-blue",
-    "suspended": "blue", "unknown": "orange",
+    "in_sync": "green", "pending": "yellow", "drifted": "red", "flapping": "dark-red", "ignored": "light-blue",
+    "suspended": "blue", "unknown": "purple",
 }  # fmt: skip
 WRITERS = {"human": "orange", "gitops": "green", "controller": "blue", "unknown": "purple"}
 CHANGES = {
