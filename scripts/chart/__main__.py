@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from scripts.chart import configuration, readme, rendering, schema
+from scripts.chart import configuration, readme, rendering, rules, schema
 from scripts.chart.reading import read
 
 
@@ -27,10 +27,14 @@ CHART = ROOT / "deploy/helm/customresource-exporter"
 
 def generated() -> Iterator[tuple[Path, str]]:
     """Give each file that is made without Helm, with what it is to hold."""
-    text = (CHART / "values.yaml").read_text(encoding="utf-8")
+    text = rules.values((CHART / "values.yaml").read_text(encoding="utf-8"))
+    yield CHART / "values.yaml", text
+    yield CHART / "files/rules.yaml", rules.content()
+    for name, dashboard in rules.dashboards(ROOT / "dashboards"):
+        yield CHART / "files/dashboards" / name, dashboard
     values = read(text)
     config = configuration.schema((ROOT / "docs/reference/configuration.md").read_text(encoding="utf-8"))
-    made = schema.schema(yaml.safe_load(text), values, config)
+    made = schema.schema(yaml.safe_load(text), values, {"config": config, **rules.schemas()})
     yield CHART / "values.schema.json", json.dumps(made, indent=2, ensure_ascii=False) + "\n"
     page = CHART / "README.md"
     yield page, readme.refreshed(page.read_text(encoding="utf-8"), values)

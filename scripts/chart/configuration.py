@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Schema = dict[str, Any]
 
 _TEXTS = {"text", "duration", "size", "glob or `re:`", "label selector", "absolute path", "name", "date"}
+_LIST: Schema = {"type": "array", "items": {"type": "string"}}
 # Lists that also take items of another form, which only the exporter can tell from a mistake.
 _ANY_ITEMS = {"drift.ignore[]": {"type": "object"}, "drift.lastApplied[]": {"type": ["string", "object"]}}
 
@@ -49,7 +50,8 @@ def schema(reference: str) -> Schema:
 
 def _mapping(about: str = "") -> Schema:
     described = {"description": about} if about else {}
-    return {**described, "type": "object", "additionalProperties": False, "properties": {}}
+    # A section whose lines are all commented out is null.
+    return {**described, "type": ["object", "null"], "additionalProperties": False, "properties": {}}
 
 
 def _rows(reference: str) -> Iterator[tuple[str, str]]:
@@ -61,15 +63,22 @@ def _rows(reference: str) -> Iterator[tuple[str, str]]:
 
 
 def _value(key: str, kind: str) -> Schema:
+    if re.fullmatch(r"`\w+`( or `\w+`)+", kind):
+        return {"enum": re.findall(r"`(\w+)`", kind)}
     if kind.startswith("list of "):
-        return {"type": "array", "items": {"type": "string"}}
-    if kind.startswith("label selector") or kind in _TEXTS or "` or `" in kind:
+        return _LIST
+    if kind.startswith("label selector") or kind in _TEXTS:
         return {"type": "string"}
-    if kind == "true or false":
-        return {"type": "boolean"}
-    if kind == "whole number":
-        return {"type": "integer"}
-    if kind.startswith("mapping"):
-        return {"type": "object"}
-    msg = f"docs/reference/configuration.md: {key} is of the type {kind!r}, which scripts/chart/configuration.py has no schema for"
-    raise ValueError(msg)
+    others = {
+        "true or false": {"type": "boolean"},
+        "whole number": {"type": "integer"},
+        "mapping": _mapping(),
+        "mapping of names to lists of globs": {"type": "object", "additionalProperties": _LIST},
+    }
+    if kind not in others:
+        msg = (
+            f"docs/reference/configuration.md: {key} is of the type {kind!r}, "
+            "which scripts/chart/configuration.py has no schema for; give it one"
+        )
+        raise ValueError(msg)
+    return others[kind]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -17,6 +16,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 NAME = "customresource-exporter"
 _HELMS = re.compile(r"^ +(helm\.sh/chart|app\.kubernetes\.io/managed-by): .*\n", re.MULTILINE)
@@ -81,7 +81,7 @@ def documents(helm: Path, chart: Path, values: str) -> list[Document]:
         RuntimeError: Helm refuses
 
     """
-    command = [helm, "template", NAME, chart, "--namespace", NAME, "--values", chart / values]
+    command: list[str | Path] = [helm, "template", NAME, chart, "--namespace", NAME, "--values", chart / values]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if answer.returncode != 0:
         msg = f"helm template with {values}: {answer.stderr.strip()}"

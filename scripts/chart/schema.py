@@ -24,17 +24,15 @@ _QUANTITY: Schema = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|
 _DURATION: Schema = {"type": "string", "pattern": r"^([0-9]+(ms|[smhdwy]))*$"}
 _NAME = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"
 _RETENTION: Schema = {"enum": ["Retain", "Delete"]}
+_TIMES = ("initialDelay", "period", "timeout", "terminationGracePeriod")
+_THRESHOLDS = ("success", "failure")
 _PROBE: Schema = {
     "type": ["object", "null"],
     "additionalProperties": False,
-    "properties": {
-        name: _COUNT
-        for name in (
-            "initialDelaySeconds", "periodSeconds", "timeoutSeconds", "successThreshold", "failureThreshold",
-            "terminationGracePeriodSeconds",
-        )
-    },
-}  # fmt: skip
+    "properties": dict.fromkeys(
+        (*(f"{name}Seconds" for name in _TIMES), *(f"{name}Threshold" for name in _THRESHOLDS)), _COUNT
+    ),
+}
 _RESOURCES: Schema = {
     "type": "object",
     "additionalProperties": False,
@@ -104,6 +102,7 @@ _SAID: dict[str, Schema] = {
     "prometheusRule.labels": _TEXTS,
     "prometheusRule.annotations": _TEXTS,
     "prometheusRule.alertLabels": _TEXTS,
+    "prometheusRule.clusterLabel": {"type": "string", "pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$"},
     "networkPolicy.apiServerPorts": {"type": "array", "minItems": 1, "items": _PORT},
     "networkPolicy.otlpPorts": {"type": "array", "minItems": 1, "items": _PORT},
     "podDisruptionBudget.maxUnavailable": {"type": ["integer", "string"], "pattern": "^[0-9]{1,3}%$", "minimum": 0},
@@ -113,19 +112,19 @@ _SAID: dict[str, Schema] = {
 _OPEN = {"global"}
 
 
-def schema(defaults: Mapping[str, Any], told: list[Value], config: Schema) -> Schema:
+def schema(defaults: Mapping[str, Any], told: list[Value], more: Mapping[str, Schema]) -> Schema:
     """Make the schema.
 
     Args:
         defaults: the content of values.yaml
         told: its keys with their comments
-        config: the schema of `config`
+        more: schemas that come from elsewhere, by the path of their key
 
     Raises:
         ValueError: something is said here of a key that values.yaml does not have
 
     """
-    said = {**_SAID, "config": config}
+    said = {**_SAID, **more}
     names = {".".join(one.path): one.about for one in told}
     if unknown := sorted(said.keys() - names.keys()):
         msg = f"scripts/chart/schema.py: values.yaml has no {unknown[0]}; remove it from the schema"
@@ -147,11 +146,10 @@ def _of(value: Any, path: Path, said: Mapping[str, Schema], names: Mapping[str, 
 
 def _plain(value: Any) -> Schema:  # noqa: ANN401 - any YAML
     """Tell the type of a default; a bool is an int to Python, so it comes first."""
-    kinds: tuple[tuple[type, Schema], ...] = (
-        (bool, {"type": "boolean"}),
-        (str, _TEXT),
-        (int | float, {"type": "number"}),  # type: ignore[arg-type]
-        (dict, {"type": "object"}),
-        (list, _OBJECTS),
-    )
-    return next(schema for kind, schema in kinds if isinstance(value, kind))
+    if isinstance(value, bool):
+        return {"type": "boolean"}
+    if isinstance(value, int | float):
+        return {"type": "number"}
+    if isinstance(value, str):
+        return _TEXT
+    return _OBJECTS if isinstance(value, list) else {"type": "object"}

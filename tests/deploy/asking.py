@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
     from tests.servers.launch import Cluster
 
-VERBS = (
-    "get", "list", "watch", "create", "update", "patch", "delete", "deletecollection",
-    "impersonate", "bind", "escalate", "approve", "sign", "use", "proxy",
-)  # fmt: skip
+VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "impersonate")
 
 
 class Right(NamedTuple):
@@ -62,13 +59,23 @@ class Account:
         }  # fmt: skip
         review = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1"}
         spec = {"resourceAttributes": attributes}
-        status, answer = self.ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review | {"spec": spec})
+        status, answer = self.ask(
+            "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review | {"spec": spec}
+        )
         assert status == 201, answer
         return bool(answer["status"]["allowed"])
 
     def rights(self, asked: Iterable[Right]) -> set[Right]:
         """Those of the rights that it has."""
         return {right for right in asked if self.may(right)}
+
+    def rules(self, namespace: str) -> list[dict[str, list[str]]]:
+        """The rules that hold for it in a namespace, as the server adds them up."""
+        review = {"kind": "SelfSubjectRulesReview", "apiVersion": "authorization.k8s.io/v1"}
+        path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+        status, answer = self.ask("POST", path, review | {"spec": {"namespace": namespace}})
+        assert status == 201, answer
+        return list(answer["status"]["resourceRules"])
 
     def close(self) -> None:
         """End the connection."""

@@ -27,7 +27,9 @@ CI = sorted(CHART.glob("ci/*.yaml"))
 Object = dict[str, Any]
 
 
-def render(values: Mapping[str, Any] | Path | None = None, *, release: str = NAME, namespace: str = NAME) -> list[Object]:
+def render(
+    values: Mapping[str, Any] | Path | None = None, *, release: str = NAME, namespace: str = NAME
+) -> list[Object]:
     """The objects that an installation with these values has."""
     key = values if isinstance(values, Path) else msgspec.json.encode(values).decode()
     return [one for one in yaml.safe_load_all(_rendered(key, release, namespace)) if one]

@@ -112,7 +112,9 @@ def bare(objects: list[Object]) -> list[Object]:
         for key in ("helm.sh/chart", "app.kubernetes.io/managed-by"):
             labels.pop(key, None)
     chosen = [each for each in objects if each["kind"] != "Namespace"]
-    return sorted(chosen, key=lambda each: (each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]))
+    return sorted(
+        chosen, key=lambda each: (each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"])
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from exporter.config import parse
+from scripts.reference import commands
 from tests.deploy.chart import CHART, CI, NAME, container, helm, kinds, one, pod, render, workload
 
 
@@ -40,7 +40,9 @@ def test_nothing_is_made_twice(values: Path) -> None:
 @pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
 def test_the_exporter_takes_the_configuration(values: Path) -> None:
     """What the ConfigMap holds is a configuration that the exporter reads."""
-    configs = [each for each in render(values) if each["kind"] == "ConfigMap" and "config.yaml" in (each.get("data") or {})]
+    configs = [
+        each for each in render(values) if each["kind"] == "ConfigMap" and "config.yaml" in (each.get("data") or {})
+    ]
     (config,) = configs
     parse(config["data"]["config.yaml"].encode())
 
@@ -170,6 +172,7 @@ def test_the_web_configuration() -> None:
 
 def test_the_network_policy() -> None:
     """Only the web port is open, and OTLP's ports are where there is an endpoint."""
+
     def ports(values: dict[str, Any]) -> list[int]:
         spec = one(render({"networkPolicy": {"enabled": True}, **values}), "NetworkPolicy")["spec"]
         assert spec["policyTypes"] == ["Ingress", "Egress"]
@@ -204,7 +207,10 @@ def test_the_image(image: dict[str, str], expected: str) -> None:
 def test_names() -> None:
     """A release of another name, in another namespace, has names of its own in the whole cluster."""
     mine, other = render(release="a", namespace="x"), render(release="a", namespace="y")
-    names = [{each["metadata"]["name"] for each in objects if each["kind"].startswith("Cluster")} for objects in (mine, other)]
+    names = [
+        {each["metadata"]["name"] for each in objects if each["kind"].startswith("Cluster")}
+        for objects in (mine, other)
+    ]
     assert not names[0] & names[1]
     assert one(mine, "StatefulSet")["metadata"]["name"] == "a-customresource-exporter"
     long = one(render({"fullnameOverride": "n" * 70}), "StatefulSet")["metadata"]["name"]
@@ -229,12 +235,7 @@ def test_the_notes() -> None:
 
 def test_only_the_flags_that_there_are() -> None:
     """Every flag that the chart gives is one of `run`."""
-    from exporter.cli import _parser  # noqa: PLC0415 - asked as scripts/reference.py does
-
-    everything = yaml.safe_load((CHART / "ci/everything-values.yaml").read_text(encoding="utf-8"))
-    actions = next(action for action in _parser()._actions if action.choices)
-    assert actions.choices is not None
-    known = set(dict(actions.choices)["run"]._option_string_actions)  # type: ignore[call-overload]
-    args = container(render(everything))["args"]
+    known = set(commands()["run"]._option_string_actions)
+    args = container(render(CHART / "ci/everything-values.yaml"))["args"]
     assert args[0] == "run"
     assert {flag.partition("=")[0] for flag in args[1:]} <= known

@@ -21,7 +21,7 @@ def nested(path: str, value: Any) -> dict[str, Any]:
 
 # A key, a value, and what is said of it.
 SCHEMA: list[tuple[str, Any, str]] = [
-    ("persistance", {}, "additional properties 'persistance' not allowed"),
+    ("persist", {}, "additional properties 'persist' not allowed"),
     ("image.repo", "x", "at '/image': additional properties 'repo' not allowed"),
     ("image.tag", 1.2, "at '/image/tag': got number, want string"),
     ("image.digest", "latest", "at '/image/digest': 'latest' does not match pattern"),
@@ -30,7 +30,11 @@ SCHEMA: list[tuple[str, Any, str]] = [
     ("rbac.mode", "cluster", "at '/rbac/mode': value must be one of 'aggregated', 'byGroup', 'namespaced'"),
     ("rbac.groups", ["*"], "at '/rbac/groups/0': '*' does not match pattern"),
     ("rbac.groups", [""], "at '/rbac/groups/0': '' does not match pattern"),
-    ("rbac.aggregationLabels", {"customresource-exporter/aggregate-to-reader": None}, "at '/rbac/aggregationLabels': minProperties"),
+    (
+        "rbac.aggregationLabels",
+        {"customresource-exporter/aggregate-to-reader": None},
+        "at '/rbac/aggregationLabels': minProperties",
+    ),
     ("rbac.allowSecrets", "yes", "at '/rbac/allowSecrets': got string, want boolean"),
     ("log.level", "trace", "at '/log/level': value must be one of 'debug'"),
     ("otlp.protocol", "http/json", "at '/otlp/protocol': value must be one of"),
@@ -76,9 +80,15 @@ TOGETHER: list[tuple[dict[str, Any], str]] = [
         {"rbac": {"mode": "namespaced"}, "config": {"watch": {"include": ["example.com/*"]}}},
         "config.watch.namespaces: is empty",
     ),
-    ({"existingConfigMap": "mine", "config": {"cluster": "a"}}, "existingConfigMap: \"mine\" is given, and so is config"),
-    ({"existingConfigMap": "mine", "rbac": {"mode": "namespaced"}}, "rbac.mode: namespaced needs to know the namespaces"),
-    ({"web": {"config": {"secretName": "a", "configMapName": "b"}}}, "web.config: has a secretName and a configMapName"),
+    ({"existingConfigMap": "mine", "config": {"cluster": "a"}}, 'existingConfigMap: "mine" is given, and so is config'),
+    (
+        {"existingConfigMap": "mine", "rbac": {"mode": "namespaced"}},
+        "rbac.mode: namespaced needs to know the namespaces",
+    ),
+    (
+        {"web": {"config": {"secretName": "a", "configMapName": "b"}}},
+        "web.config: has a secretName and a configMapName",
+    ),
     ({"web": {"config": {"tls": True}}}, "web.config.tls: is true, and there is no web configuration"),
     ({"otlp": {"headersSecret": {"name": "a"}}}, "otlp.headersSecret.name: is given, and nothing is sent"),
     ({"persistence": {"enabled": False, "existingClaim": "a"}}, "persistence.existingClaim: is given"),
@@ -90,11 +100,13 @@ def test_what_does_not_go_together(values: dict[str, Any], said: str) -> None:
     """Values that contradict each other, or would let Secrets be read, are refused with the remedy."""
     told = refusal(values)
     assert said in told
-    assert "; " in told.partition(said.split()[0])[2], "no remedy"
+    assert "; " in told.partition(said.split(maxsplit=1)[0])[2], "no remedy"
 
 
 def test_secrets_on_request() -> None:
     """With `rbac.allowSecrets` Secrets can be followed like anything else."""
-    objects = render({"config": {"watch": {"include": ["v1/Secret"]}}, "rbac": {"allowSecrets": True, "mode": "byGroup"}})
+    objects = render(
+        {"config": {"watch": {"include": ["v1/Secret"]}}, "rbac": {"allowSecrets": True, "mode": "byGroup"}}
+    )
     rules = [rule for each in objects if each["kind"] == "ClusterRole" for rule in each["rules"]]
     assert {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list", "watch"]} in rules

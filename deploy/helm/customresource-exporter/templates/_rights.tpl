@@ -6,7 +6,7 @@
 {{- if regexMatch "(s|x|z|ch|sh)$" $word -}}
 {{- printf "%ses" $word -}}
 {{- else if regexMatch "[^aeiou]y$" $word -}}
-{{- printf "%sies" (trimSuffix "y" $word) -}}
+{{- printf "%s%s" (trimSuffix "y" $word) "ies" -}}
 {{- else -}}
 {{- printf "%ss" $word -}}
 {{- end -}}
