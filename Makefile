@@ -25,7 +25,7 @@ STACK := etcd kube-apiserver kube-controller-manager kubectl cert-manager promet
 DAY := $(if $(filter-out 0 no false,$(ONCE)),--once) $(if $(SPEED),--speed=$(SPEED))
 
 .PHONY: demo try docs dashboards picture screenshots test test-compat e2e faults bench chart image check fix servers \
-	clean help
+	grammars clean help
 
 demo: .venv/$(if $(REAL),.synced,.installed) ## Play a scripted day and show what is seen of it (ONCE=1: then end; SPEED=10; SERVER=real)
 	$(if $(REAL),$(BUILD) etcd kube-apiserver kubectl >/dev/null)
@@ -49,7 +49,7 @@ screenshots: .venv/.synced dashboards/preview/node_modules ## Draw the dashboard
 	cd dashboards/preview && npx vite build --logLevel warn
 	$(RUN) python -m scripts.screenshots $(ARGS)
 
-test: .venv/.synced ## Run all tests, real servers included (ARGS="-k name" for some)
+test: .venv/.synced grammars ## Run all tests, real servers included (ARGS="-k name" for some)
 	$(BUILD) >/dev/null
 	$(RUN) pytest $(ARGS)
 
@@ -93,11 +93,16 @@ fix: .venv/.synced ## Let ruff correct what it can, and format
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 
+# Without npm the tests of LogQL and TraceQL are skipped.
+GRAMMARS := tests/dashboards/grammars
+grammars: ## Install the grammars of LogQL and TraceQL for the tests (with npm, a second)
+	@if command -v npm >/dev/null && [ ! -d $(GRAMMARS)/node_modules ]; then npm ci --silent --prefix $(GRAMMARS); fi
+
 servers: .venv/.synced ## Build the test servers (minutes, the first time) and say where they are
 	$(BUILD)
 
 clean: ## Remove what the other targets put into the checkout; the test servers stay in the user's cache
-	rm -rf .venv .uv dist .faults.jsonl .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(GRAMMARS)/node_modules .venv .uv dist .faults.jsonl .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## This list

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dashboards.source import alerts
+from dashboards.source import alerts, page
+from dashboards.source.pages import PAGES
 
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ alerts.yaml needs these: load both."""
 def generated() -> Mapping[Path, str]:
     """Give every generated file, by its path from this directory, with its content."""
     return {
+        **{Path(f"{one.uid.removeprefix('customresource-')}.json"): page.written(one) for one in PAGES},
         Path("rules/alerts.yaml"): alerts.written(alerts.alerting(), _ALERTS),
         Path("rules/recording.yaml"): alerts.written(alerts.recording(), _RECORDINGS),
     }

@@ -265,7 +265,8 @@ class Exporter:
             Redactor(key, config.changes.redact), health, lambda: (cluster_uid, journal.epoch),
         )  # fmt: skip
         rollouts = RolloutKeeper(config.rollout, lambda: Place(cluster_uid, self._tracker.epoch))
-        rollouts.restore(((key, state) for key, _, state in states.shown(ROLLOUTS)), time.time_ns())
+        if journal.scopes():  # else there was nothing before, and nothing can have been missed
+            rollouts.restore(((key, state) for key, _, state in states.shown(ROLLOUTS)), time.time_ns())
         wanted: list[tuple[bool, Keeper]] = [
             (config.drift.enabled, self._judging.keeper),
             (config.rollout.enabled, rollouts),

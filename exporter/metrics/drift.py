@@ -120,6 +120,8 @@ class DriftMetrics:
             for series in ends:  # so that its end is a growth
                 if series not in self._lines:
                     self._lines.put(series, 0.0)
+            for by in RESOLVED_BY:
+                self._durations.hold((verdict.group, verdict.kind, cause, by))
             if record.event == "drift.closed" and record.resolved_by is not UNSET and record.duration is not UNSET:
                 counted = (EPISODES, *place, cause, record.resolved_by)
                 self._lines.add(counted, 1.0)

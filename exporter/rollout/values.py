@@ -68,6 +68,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
         quiet: it has been ready all along, and nothing was said that could mean this change
         caught_up: its controller has come to see the generation
         end: since when it has been ready or failed for good; it ends so if that lasts
+        by_then: so many of the marks were made until then
         failed: it is the latter
         conditions: as they were seen last
         blame: of those, what keeps it from being ready
@@ -77,6 +78,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
         owners: uids of all owners, the controller first
         waiting: uids of owned objects whose rollouts began meanwhile and have not ended
         children: those that have
+        earlier: what is told of the same object's rollouts before, which may belong to an owner that is not seen yet
 
     """
 
@@ -87,6 +89,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
     quiet: bool = False
     caught_up: bool = False
     end: Timestamp | UnsetType = UNSET
+    by_then: int = 0
     failed: bool = False
     conditions: tuple[Condition, ...] = ()
     blame: Condition | None = None
@@ -97,6 +100,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
     owners: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     children: tuple[Rollout, ...] = ()
+    earlier: tuple[Rollout, ...] = ()
 
 
 class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):

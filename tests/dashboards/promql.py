@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 # What Prometheus and its configuration add to every series of a target.
 OF_THE_TARGET = frozenset({"job", "instance", "cluster"})
+_OF_AN_ALERT = frozenset({"alertname", "alertstate", "severity", "namespace", "customresource_kind", "name"})
 COUNTED = ("_total", "_bucket", "_sum", "_count")
 
 
 @cache
 def families() -> dict[str, frozenset[str]]:
     """Give the labels of everything that a scrape of the exporter brings, by the name of the series."""
-    found = {"up": frozenset[str]()}
+    found = {"up": frozenset[str](), "ALERTS": _OF_AN_ALERT}
     for cells in rows(page("docs/reference/metrics.md")):
         if len(cells) != 4:
             continue

@@ -39,7 +39,7 @@ def test_every_alert_has_its_case() -> None:
 def test_it_fires_in_time_and_is_one(promtool: Promtool, tmp_path: Path, name: str) -> None:
     """It fires at its minute and not before, once, with the labels of what it is about and none of the target."""
     case = CASES[name]
-    before = [Expected(case.at - 1, firing(name))] if case.at else []
+    before = [Expected(case.at - case.early, firing(name))] if case.at else []
     told = Expected(case.at, firing(name), one_alert(name, case.labels))
     assert not verdict(promtool, tmp_path, case.fires, *before, told)
 

@@ -181,6 +181,17 @@ def test_a_type_that_goes_takes_everything_along() -> None:
     assert {series[0] for series in dropped} == {drift.STATES, drift.EPISODES, drift.DURATION}
 
 
+def test_the_end_of_an_episode_is_a_growth() -> None:
+    """From its beginning on the count and the durations are there for each way in which it can end, at 0."""
+    shown = metrics()
+    shown.count([transition("drift.opened")])
+    assert samples(shown, drift.EPISODES) == {("human", by): 0 for by in RESOLVED_BY}
+    # Group, kind and cause come first; the helper leaves three labels out.
+    assert samples(shown, f"{drift.DURATION}_count") == {(by,): 0 for by in RESOLVED_BY}
+    shown.count([transition()])
+    assert samples(shown, f"{drift.DURATION}_count")["declarer",] == 1
+
+
 # -- single objects ------------------------------------------------------------------------------------------------
 
 

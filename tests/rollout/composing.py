@@ -100,14 +100,17 @@ class Operator:
         self._namespace = namespace
 
     async def prepare(self) -> None:
-        """Install the types, and make the namespace."""
+        """Install the types, and make the namespace, with an object of each type that shows how they report."""
         for resource_type in TYPES:
             await self._hands.install("installer", crd(resource_type), resource_type)
         await self._hands.make_namespace("installer", self._namespace)
+        for resource_type in TYPES:
+            await self.make("", resource_type, name="older")
+            await self.say("", resource_type, name="older", Ready="True Made")
 
-    async def make(self, deed: str, resource_type: ResourceType, owner: str = "") -> None:
+    async def make(self, deed: str, resource_type: ResourceType, owner: str = "", *, name: str = "shop") -> None:
         """Make an object of a size of 1; the owner is named by the deed that made it."""
-        metadata: Object = {"name": "shop", "namespace": self._namespace}
+        metadata: Object = {"name": name, "namespace": self._namespace}
         if owner:
             metadata["ownerReferences"] = [_reference(self.deeds[owner].object)]
         body = {
@@ -122,9 +125,9 @@ class Operator:
         path = resource_type.path(self._namespace, "shop")
         await self._do(deed, lambda: self._hands.edit(COMPOSER, path, {"spec": {"size": size}}))
 
-    async def say(self, deed: str, resource_type: ResourceType, **conditions: str) -> None:
+    async def say(self, deed: str, resource_type: ResourceType, *, name: str = "shop", **conditions: str) -> None:
         """Write the status for what is wanted now; a condition is `Status` or `Status Reason message`."""
-        path = resource_type.path(self._namespace, "shop")
+        path = resource_type.path(self._namespace, name)
         await self._do(deed, lambda: self._hands.reconcile(PROVIDER, path, lambda obj: _status(obj, conditions)))
 
     async def _do(self, deed: str, write: Callable[[], Awaitable[Object]]) -> None:
@@ -134,7 +137,7 @@ class Operator:
 
 
 async def compose(operator: Operator, interlude: Callable[[], Awaitable[None]]) -> None:
-    """Play it all; the interlude comes twice, in the middle of everything."""
+    """Play it all; the interlude comes twice: when all of the stack goes on, and when the bucket begins anew."""
     await operator.make("stack", STACK)
     await operator.make("database", DATABASE, "stack")
     await operator.make("bucket", BUCKET, "stack")
@@ -147,8 +150,8 @@ async def compose(operator: Operator, interlude: Callable[[], Awaitable[None]]) 
     await operator.say("database failed", DATABASE, Ready="False Creating", Stalled="True QuotaExceeded no room")
     await operator.resize("bucket resized", BUCKET, 2)
     await operator.say("bucket seen", BUCKET, Ready="False Resizing")
-    await operator.make("policy", POLICY, "bucket")
     await interlude()
+    await operator.make("policy", POLICY, "bucket")
     await operator.say("policy ready", POLICY, Ready="True Applied")
     await operator.say("bucket ready", BUCKET, Ready="True Made")
     await operator.say("stack ready", STACK, Synced="True", Ready="True Composed")
@@ -165,17 +168,17 @@ TOLD = Shape(
         Shape("Bucket 2 converged", (_SEEN, _READY), (
             Shape("Policy 1 converged", (_SEEN, ("Ready", "", "True"))),
         )),
-        Shape("Database 1 failed", (_SEEN, _BEGUN, _NOT_READY, ("Stalled", "", "True"))),
+        Shape("Database 1 failed", (_SEEN, _BEGUN, _NOT_READY, ("Stalled", "", "True"), ("Stalled", "True", "True"))),
         Shape("Queue 1 timed_out", (_SEEN, _BEGUN, _NOT_READY)),
     ),
 )  # fmt: skip
 TIMES: dict[str, tuple[str, str | None]] = {
-    "Stack 1 converged": ("stack", "stack ready"),
-    "Bucket 1 superseded": ("bucket", "bucket resized"),
-    "Bucket 2 converged": ("bucket resized", "bucket ready"),
-    "Policy 1 converged": ("policy", "policy ready"),
-    "Database 1 failed": ("database", "database failed"),
-    "Queue 1 timed_out": ("queue", None),
+    "Stack shop 1 converged": ("stack", "stack ready"),
+    "Bucket shop 1 superseded": ("bucket", "bucket resized"),
+    "Bucket shop 2 converged": ("bucket resized", "bucket ready"),
+    "Policy shop 1 converged": ("policy", "policy ready"),
+    "Database shop 1 failed": ("database", "database failed"),
+    "Queue shop 1 timed_out": ("queue", None),
 }
 
 

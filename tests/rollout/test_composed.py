@@ -28,14 +28,24 @@ async def test_a_composite_is_one_rollout_with_all_that_it_made(tmp_path: Path) 
         operator = Operator(hands, "shops")
         await operator.prepare()
         exporter = Exporter(kubeconfig, tmp_path / "data", config=json.dumps(CONFIG))
+
+        async def all_is_seen() -> None:
+            newest = [deed.resource_version for deed in operator.deeds.values()]
+            await asyncio.to_thread(eventually, lambda: has_seen(exporter, newest), _SECONDS)
+
         await asyncio.to_thread(exporter.start)
         try:
-            await compose(operator, lambda: asyncio.sleep(0))
+            await compose(operator, all_is_seen)
             told = await asyncio.to_thread(eventually, lambda: ended(exporter), _SECONDS)
         finally:
             await asyncio.to_thread(exporter.stop)
     assert [of_journal(one) for one in told] == [TOLD]
     assert {one["trace_id"] for one in told[0]["children"]} == {told[0]["trace_id"]}
+
+
+def has_seen(exporter: Exporter, versions: list[str]) -> bool:
+    """Whether versions are in the journal."""
+    return {one["resource_version"] for one in exporter.changes("--all")} >= set(versions)
 
 
 def ended(exporter: Exporter) -> list[dict[str, Any]]:
