@@ -71,7 +71,7 @@ bench: .venv/.synced ## Measure everything anew, beside others (about 9 minutes;
 	$(BUILD) etcd kube-apiserver kube-state-metrics >/dev/null
 	$(RUN) python -m bench $(if $(FULL),--full)
 
-chart: .venv/.synced ## Write what deploy/ has of other places: schema, README, alerts, dashboards, kustomize, manifests
+chart: dashboards ## Write what deploy/ has of other places: schema, README, alerts, dashboards, kustomize, manifests
 	helm=$$($(BUILD) helm | cut -f2); $(RUN) python -m scripts.chart --helm "$$helm"
 
 image: .venv/.synced ## Build the image without a daemon and run it as a pod would (root, buildah and mmdebstrap; minutes)

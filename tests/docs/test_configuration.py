@@ -45,8 +45,9 @@ def known_keys(parents: tuple[str, ...]) -> list[str]:
 
 
 def configurations(path: Path) -> list[str]:
-    """The blocks of YAML of a page that are configurations of the exporter."""
-    texts = blocks(path.read_text(encoding="utf-8"), "yaml")
+    """The blocks of YAML of a page that are configurations of the exporter; one with a mark is something else."""
+    marked = re.compile(r"^```yaml \w+=\S+\n.*?^```$", re.MULTILINE | re.DOTALL)
+    texts = blocks(marked.sub("", path.read_text(encoding="utf-8")), "yaml")
     return [text for text in texts if not any(OTHERS & set(document) for document in yaml.safe_load_all(text))]
 
 
