@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.servers.launch import Cluster
 
 pytestmark = pytest.mark.usefixtures("_helm")
 INSTALL, PERMISSIONS = "docs/how-to/install.md", "docs/explanation/permissions.md"
@@ -66,7 +66,8 @@ def test_every_mode_is_told() -> None:
     assert modes == told
 
 
-def test_an_overlay_of_ones_own(cluster: Cluster, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("_kubectl")
+def test_an_overlay_of_ones_own(tmp_path: Path) -> None:
     """The overlay that the page shows has the image and the configuration of whoever writes it."""
     ((_, text),) = marked(INSTALL, "kustomization")
     # kustomize follows no link out of a directory, so the base is copied.
@@ -78,7 +79,9 @@ def test_an_overlay_of_ones_own(cluster: Cluster, tmp_path: Path) -> None:
         (tmp_path / "deploy/kustomize/base" / path.name).write_bytes(path.read_bytes())
     (mine / "kustomization.yaml").write_text(text, encoding="utf-8")
     (mine / "config.yaml").write_text("cluster: mine\n", encoding="utf-8")
-    made: list[Object] = [*yaml.safe_load_all(cluster.kubectl("kustomize", str(mine)))]
+    command: list[str | Path] = [build.required("kubectl"), "kustomize", mine]
+    text = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    made: list[Object] = [*yaml.safe_load_all(text)]
     assert one(made, "ConfigMap")["data"] == {"config.yaml": "cluster: mine\n"}
     spec = one(made, "StatefulSet")["spec"]["template"]["spec"]
     assert spec["containers"][0]["image"] == "registry.example.com/customresource-exporter:0.1.0"

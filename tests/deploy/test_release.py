@@ -34,7 +34,12 @@ class Release:
 
     def helm(self, *args: str, values: dict[str, Any] | None = None) -> str:
         """Run Helm in the release's namespace; it has to succeed."""
-        command: list[str | Path] = [build.required("helm"), *args, f"--kubeconfig={self._cluster.kubeconfig}", f"--namespace={NAME}"]
+        command: list[str | Path] = [
+            build.required("helm"),
+            *args,
+            f"--kubeconfig={self._cluster.kubeconfig}",
+            f"--namespace={NAME}",
+        ]
         if values is not None:
             command += ["--values=-"]
         answer = subprocess.run(

@@ -271,12 +271,10 @@ def test_the_exporter_follows_what_is_enabled(furnished: Cluster, reader: Accoun
     with Exporter(kubeconfig, tmp_path / "data", config=config) as exporter:
         assert exporter.get("/readyz")[0] == 200
         for group, resource in mode.follows:
-            put(furnished, example(group, resource, "team-a", mode.name))
-            put(furnished, example(group, resource, "team-b", mode.name))
-        kinds = {resource for _, resource in mode.follows}
-        eventually(lambda: {f"{one['kind'].lower()}s" for one in told(exporter, mode)} >= kinds)
-        namespaces = {one["namespace"] for one in told(exporter, mode)}
-        assert namespaces == set(mode.sees)
+            put(furnished, *(example(group, resource, namespace, mode.name) for namespace in ("team-b", "team-a")))
+        expected = {(resource, namespace) for _, resource in mode.follows for namespace in mode.sees}
+        eventually(lambda: told(exporter, mode) >= expected)
+        assert told(exporter, mode) == expected
         degraded = {
             dict(labels)["customresource_kind"]: value
             for (name, labels), value in exporter.metrics().items()
@@ -317,6 +315,6 @@ def mount(objects: list[Object], directory: Path, version: str) -> None:
     (directory / "..new").rename(directory / "..data")
 
 
-def told(exporter: Exporter, mode: Mode) -> list[dict[str, Any]]:
-    """What the exporter told of the objects of a mode."""
-    return [one for one in exporter.changes() if one["name"] == mode.name]
+def told(exporter: Exporter, mode: Mode) -> set[tuple[str, str]]:
+    """The plural and namespace of each object of a mode that the exporter told of."""
+    return {(f"{one['kind'].lower()}s", one["namespace"]) for one in exporter.changes(f"--name={mode.name}")}
