@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -218,6 +219,18 @@ def test_names() -> None:
     assert one(mine, "StatefulSet")["metadata"]["name"] == "a-customresource-exporter"
     long = one(render({"fullnameOverride": "n" * 70}), "StatefulSet")["metadata"]["name"]
     assert len(long) == 52
+
+
+def test_the_package(tmp_path: Path) -> None:
+    """What is packaged has the alerts, the dashboards and the schema, and not the values that only tests need."""
+    answer = helm("package", str(CHART), f"--destination={tmp_path}")
+    assert answer.returncode == 0, answer.stderr
+    (archive,) = tmp_path.iterdir()
+    with tarfile.open(archive) as packed:
+        names = {name.removeprefix(f"{NAME}/") for name in packed.getnames()}
+    assert {"values.schema.json", "files/rules.yaml", "README.md"} <= names
+    assert {f"files/dashboards/{path.name}" for path in (CHART / "files/dashboards").iterdir()} <= names
+    assert not any(name.startswith("ci/") for name in names)
 
 
 def test_the_notes() -> None:

@@ -181,6 +181,17 @@ def test_the_exporter_follows_what_is_enabled(furnished: Cluster, reader: Accoun
         assert {kind for kind, value in degraded.items() if value} == set(mode.refused)
 
 
+def test_what_view_may_read(furnished: Cluster) -> None:
+    """With `rbac.aggregateView` the account reads what `view` may, such as pods, but no Secret, and writes nothing."""
+    objects = render({"rbac": {"aggregateView": True}}, release="viewing")
+    put(furnished, *(each for each in objects if each["kind"] != "StatefulSet"))
+    account = Account(furnished, NAME, one(objects, "ServiceAccount")["metadata"]["name"])
+    eventually(lambda: account.may(Right("list", "", "pods")))
+    for verb, resource in [("list", "secrets"), ("get", "secrets"), ("create", "pods"), ("get", "pods/exec")]:
+        assert not account.may(Right(verb, "", resource, "team-a")), (verb, resource)
+    account.close()
+
+
 def test_an_upgrade_reaches_the_running_exporter(furnished: Cluster, tmp_path: Path) -> None:
     """With another include, rights and configuration change together, and the exporter takes both without a restart."""
     before = {"rbac": {"mode": "byGroup"}, "config": {"watch": {"include": ["db.example.com/*"]}}}
