@@ -98,6 +98,26 @@ def test_secure_by_default(values: Path | None) -> None:
     }
 
 
+def test_a_uid_that_the_cluster_chooses() -> None:
+    """Numbers that are null are left to the cluster; the rest of the security context stays."""
+    values = {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}}
+    context = pod(render(values))["securityContext"]
+    assert set(context) == {"runAsNonRoot", "fsGroupChangePolicy", "seccompProfile"}
+
+
+@pytest.mark.parametrize("mode", ["aggregated", "byGroup"])
+def test_namespaces_bind_the_rights_to_objects(mode: str) -> None:
+    """With namespaces selected, objects are read by RoleBindings there, and only types in the whole cluster."""
+    watch = {"include": ["example.com/*"], "namespaces": ["a", "b"]}
+    objects = render({"rbac": {"mode": mode}, "config": {"watch": watch}})
+    bound = {
+        (each["metadata"].get("namespace"), each["roleRef"]["name"])
+        for each in objects
+        if each["kind"].endswith("Binding")
+    }
+    assert bound == {(None, f"{NAME}-discovery"), ("a", NAME), ("b", NAME)}
+
+
 def test_two_at_once_never_happen() -> None:
     """Without a StatefulSet the old pod goes before the new one comes: each would tell every change."""
     deployment = workload(render({"persistence": {"enabled": False}}))
