@@ -40,16 +40,19 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Stack:
-    """Everything, on free ports and below one directory; `with` starts it and ends it."""
+    """Everything, on free ports and below one directory; `with` starts it and ends it.
 
-    def __init__(
-        self, directory: Path, *, config: dict[str, Any], tell: Callable[[str], None] = lambda _: None
-    ) -> None:
+    Attributes:
+        declared: a directory of manifests that the exporter compares with, empty at first
+
+    """
+
+    def __init__(self, directory: Path, *, drift: dict[str, Any], tell: Callable[[str], None] = lambda _: None) -> None:
         """Prepare; nothing runs before `start`.
 
         Args:
             directory: for all data, configurations and logs
-            config: of the exporter
+            drift: how the exporter judges it, beside what `declared` holds
             tell: is told each server that is up
 
         """
@@ -61,11 +64,15 @@ class Stack:
         self.webhook = Webhook()
         inhibit = yaml.safe_load((DASHBOARDS / "alertmanager" / "inhibit.example.yml").read_text("utf-8"))
         self.alertmanager = Alertmanager(directory / "alertmanager", self.webhook.url, inhibit=inhibit["inhibit_rules"])
+        self.declared = directory / "declared"
+        self.declared.mkdir(parents=True)
         port = free_port()
         self.exporter = Exporter(
             self.cluster.kubeconfig,
             directory / "exporter",
-            config=yaml.safe_dump({"cluster": CLUSTER_NAME} | config),
+            config=yaml.safe_dump(
+                {"cluster": CLUSTER_NAME, "drift": drift | {"declared": [{"path": str(self.declared)}]}}
+            ),
             env={
                 "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"{self.loki.otlp_endpoint}/v1/logs",
                 "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{self.jaeger.otlp_endpoint}/v1/traces",
