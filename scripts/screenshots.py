@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from exporter.sandbox.screen import Screen
 from tests.e2e.panels import ask, chosen, dashboards, filled, panels, queries
 from tests.e2e.stack import DASHBOARDS, Stack
-from tests.e2e.story import CONFIG, tell
+from tests.e2e.story import DRIFT, tell
 
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def main() -> int:
     options = parser.parse_args()
     screen = Screen(sys.stdout)
     with TemporaryDirectory(prefix="customresource-exporter-screenshots-", ignore_cleanup_errors=True) as folder:
-        stack = Stack(Path(folder), config=CONFIG, tell=screen.good)
+        stack = Stack(Path(folder), drift=DRIFT, tell=screen.good)
         try:
             stack.start()
             tell(stack)

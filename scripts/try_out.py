@@ -27,7 +27,7 @@ from tests.servers.launch import BuildError, KubectlError, StartError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_CONFIG = {"drift": {"settle": "5s", "clear": "5s"}, "rollout": {}}
+_DRIFT = {"settle": "5s", "clear": "5s"}
 _NAMES = {
     "loki": "Loki, which takes the log records",
     "jaeger": "Jaeger, which takes the traces",
@@ -93,7 +93,7 @@ def main() -> int:
 
 def _show(screen: Screen, folder: Path, *, once: bool) -> int:
     began = time.monotonic()
-    stack = Stack(folder, config=_CONFIG, tell=lambda name: screen.good(_NAMES[name]))
+    stack = Stack(folder, drift=_DRIFT, tell=lambda name: screen.good(_NAMES[name]))
     try:
         stack.start()
         stack.cluster.kubectl("apply", "-f", "-", stdin=_DECLARED)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.stack import Stack
-from tests.e2e.story import CONFIG, tell
+from tests.e2e.story import DRIFT, tell
 
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything, running, after the story."""
-    whole = Stack(tmp_path_factory.mktemp("stack"), config=CONFIG)
+    whole = Stack(tmp_path_factory.mktemp("stack"), drift=DRIFT)
     try:
         whole.start()
         tell(whole)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
+from dashboards.source.alerts import ALERTS, alerting, recording
+from dashboards.source.rules import Override
 from tests.integration.exporting import Exporter
 from tests.servers.alertmanager import Alertmanager, Webhook
 from tests.servers.cert_manager import CertManager
@@ -26,6 +28,8 @@ from tests.servers.prometheus import Prometheus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from dashboards.source.rules import Alert
 
 PROGRAMS = (
     "etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "cert-manager",
@@ -40,16 +44,19 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Stack:
-    """Everything, on free ports and below one directory; `with` starts it and ends it."""
+    """Everything, on free ports and below one directory; `with` starts it and ends it.
 
-    def __init__(
-        self, directory: Path, *, config: dict[str, Any], tell: Callable[[str], None] = lambda _: None
-    ) -> None:
+    Attributes:
+        declared: a directory of manifests that the exporter compares with, empty at first
+
+    """
+
+    def __init__(self, directory: Path, *, drift: dict[str, Any], tell: Callable[[str], None] = lambda _: None) -> None:
         """Prepare; nothing runs before `start`.
 
         Args:
             directory: for all data, configurations and logs
-            config: of the exporter
+            drift: how the exporter judges it, beside what `declared` holds
             tell: is told each server that is up
 
         """
@@ -61,11 +68,15 @@ class Stack:
         self.webhook = Webhook()
         inhibit = yaml.safe_load((DASHBOARDS / "alertmanager" / "inhibit.example.yml").read_text("utf-8"))
         self.alertmanager = Alertmanager(directory / "alertmanager", self.webhook.url, inhibit=inhibit["inhibit_rules"])
+        self.declared = directory / "declared"
+        self.declared.mkdir(parents=True)
         port = free_port()
         self.exporter = Exporter(
             self.cluster.kubeconfig,
             directory / "exporter",
-            config=yaml.safe_dump({"cluster": CLUSTER_NAME} | config),
+            config=yaml.safe_dump(
+                {"cluster": CLUSTER_NAME, "drift": drift | {"declared": [{"path": str(self.declared)}]}}
+            ),
             env={
                 "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"{self.loki.otlp_endpoint}/v1/logs",
                 "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{self.jaeger.otlp_endpoint}/v1/traces",
@@ -76,7 +87,7 @@ class Stack:
         self.prometheus = Prometheus(
             directory / "prometheus",
             [{"job_name": SERVICE, "honor_labels": True, "static_configs": [target]}],
-            rules=[hastened(file, directory) for file in sorted((DASHBOARDS / "rules").glob("*.yaml"))],
+            rules=hastened(directory / "rules"),
             alertmanager=self.alertmanager.address,
         )
 
@@ -111,16 +122,29 @@ class Stack:
         self.stop()
 
 
-def hastened(file: Path, directory: Path) -> Path:
-    """Write a file of rules with shorter times (`for`, `keep_firing_for`) to a directory; give the new file."""
-    rules = yaml.safe_load(file.read_text("utf-8"))
-    for rule in (rule for group in rules["groups"] for rule in group["rules"]):
-        for key in rule.keys() & {"for", "keep_firing_for"}:
-            rule[key] = f"{seconds(rule[key]) / HASTE:.0f}s"
-    copy = directory / file.name
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.write_text(yaml.safe_dump(rules), encoding="utf-8")
-    return copy
+def hastened(directory: Path) -> list[Path]:
+    """Write the shipped rules to a directory, with a sixtieth of their times; give the files."""
+    files = {
+        "alerts.yaml": alerting(overrides={one.name: _hasty(one) for one in ALERTS}),
+        "recording.yaml": recording(),
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (directory / name).write_text(yaml.safe_dump(content), encoding="utf-8")
+    return [directory / name for name in files]
+
+
+def _hasty(alert: Alert) -> Override:
+    in_seconds = alert.unit.startswith("seconds")
+    return Override(
+        threshold=alert.threshold / HASTE if in_seconds and alert.threshold is not None else None,
+        for_=_shortened(alert.for_),
+        keep_firing_for=_shortened(alert.keep_firing_for),
+    )
+
+
+def _shortened(duration: str) -> str:
+    return f"{seconds(duration) / HASTE:.0f}s" if duration else ""
 
 
 def seconds(duration: str) -> int:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.e2e.stack import Stack
 
 # Of the exporter that watches it: what it concludes comes within seconds.
-CONFIG: dict[str, Any] = {"drift": {"settle": "2s", "clear": "1s", "ignore": IGNORE}}
+DRIFT: dict[str, Any] = {"settle": "2s", "clear": "1s", "ignore": IGNORE}
 _CONCLUSION_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 
@@ -71,10 +71,24 @@ def tell(stack: Stack) -> None:
     )
     issued(stack, "shop")
     declare(stack, certificate("shop", "shop.example.com", "www.example.com"))
+    (stack.declared / "ghost.yaml").write_text(certificate("ghost", "ghost.example.com"), encoding="utf-8")
     asyncio.run(_day(stack))
+    _trouble(stack)
     stack.cluster.kubectl("-n", "web", "delete", "secret", "shop-tls")
     edit(stack, "shop", '{"spec":{"dnsNames":["shop.example.com","by-hand.example.com"]}}')
     eventually(lambda: any(one["name"] == "shop" and one["state"] == "drifted" for one in stack.exporter.drift()), 60)
+
+
+def _trouble(stack: Stack) -> None:
+    """Let the log store and the API server go away for a moment each, while something changes."""
+    stack.loki.stop()
+    declare(stack, certificate("shop", "shop.example.com", "www.example.com", "api.example.com"))
+    failures = 'customresource_exporter_delivery_failures_total{consumer=~".*logs.*"} > 0'
+    eventually(lambda: stack.prometheus.query(failures), 60)
+    stack.loki.start()
+    stack.cluster.stop()
+    stack.cluster.start()
+    eventually(lambda: stack.prometheus.query("customresource_exporter_watch_restarts_total > 0"), 60)
 
 
 async def _day(stack: Stack) -> None:

@@ -80,7 +80,12 @@ class Loki:
                 "path_prefix": str(self.directory / "data"),
                 "replication_factor": 1,
                 "ring": {"kvstore": {"store": "inmemory"}},
-                "storage": {"filesystem": {"chunks_directory": str(self.directory / "data" / "chunks")}},
+                "storage": {
+                    "filesystem": {
+                        "chunks_directory": str(self.directory / "data" / "chunks"),
+                        "rules_directory": str(self.directory / "data" / "rules"),
+                    }
+                },
             },
             # Ready at once: no ring of several has to settle.
             "ingester": {"lifecycler": {"min_ready_duration": "0s", "final_sleep": "0s"}},
