@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from exporter.sandbox.screen import Screen
-from tests.e2e.panels import ask, chosen, dashboards, filled, panels, queries
+from tests.e2e.panels import OF_ONE, ask, chosen, dashboards, filled, panels, queries
 from tests.e2e.stack import DASHBOARDS, Stack
 from tests.e2e.story import DRIFT, tell
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 _PREVIEW = DASHBOARDS / "preview"
 _OUT = Path(__file__).parents[1] / "docs" / "screenshots"
 _OBJECT = {"group": "cert-manager.io", "kind": "Certificate", "namespace": "web", "name": "shop"}
-# The one that tells of a single object; the others tell of all.
-_OF_ONE = "object"
 _NOT_GRAFANA = "real data, drawn with Grafana's component library, not by Grafana"
 _NO_TEMPO = "Asked of Tempo, which is not part of this stack"
 _WORD = re.compile(r"\{\{\s*(\w+)\s*\}\}")
@@ -63,7 +61,7 @@ def main() -> int:
 
 def page_of(stack: Stack, file: Path) -> dict[str, Any]:
     """Give what the page needs to draw a dashboard: its panels, and the answers to their queries."""
-    variables = chosen(file, **(_OBJECT if file.stem == _OF_ONE else {}))
+    variables = chosen(file, **(_OBJECT if file.stem == OF_ONE else {}))
     asked: dict[int, list[Query]] = {}
     for query in queries(file):
         asked.setdefault(query.panel["id"], []).append(query)

@@ -30,6 +30,8 @@ _BUILT_IN = {
     "__range_s": "900",
     "__interval_ms": "5000",
 }
+# The dashboard that tells of a single object; the others tell of all.
+OF_ONE = "object"
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")
 _RANGE_SECONDS = 900
 _STEP_SECONDS = 5

@@ -75,7 +75,11 @@ class Stack:
             self.cluster.kubeconfig,
             directory / "exporter",
             config=yaml.safe_dump(
-                {"cluster": CLUSTER_NAME, "drift": drift | {"declared": [{"path": str(self.declared)}]}}
+                {
+                    "cluster": CLUSTER_NAME,
+                    "drift": drift | {"declared": [{"path": str(self.declared)}]},
+                    "rollout": {"timeout": "30s"},
+                }
             ),
             env={
                 "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"{self.loki.otlp_endpoint}/v1/logs",

@@ -15,6 +15,7 @@ from exporter.records import Transition
 from exporter.sandbox.day import play, prepare
 from exporter.sandbox.hands import reach
 from exporter.sandbox.script import IGNORE
+from tests.servers.cluster import KubectlError
 from tests.waiting import eventually
 
 
@@ -38,6 +39,30 @@ metadata: {name: ours, namespace: web}
 spec: {selfSigned: {}}
 """
 
+# A type that nobody can list: who converts its one object does not answer.
+_REFUSED = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: legacies.old.example.com}
+spec:
+  group: old.example.com
+  scope: Cluster
+  names: {plural: legacies, singular: legacy, kind: Legacy}
+  conversion:
+    strategy: Webhook
+    webhook:
+      conversionReviewVersions: [v1]
+      clientConfig: {url: "https://127.0.0.1:1/convert"}
+  versions:
+    - {name: v1, served: true, storage: false, schema: &any {openAPIV3Schema: {type: object}}}
+    - {name: v1beta1, served: true, storage: true, schema: *any}
+"""
+_LEGACY = """
+apiVersion: old.example.com/v1beta1
+kind: Legacy
+metadata: {name: kept}
+"""
+
 
 def certificate(name: str, *names: str, issuer: str = "ours") -> str:
     """Declare a Certificate of the namespace `web` for DNS names."""
@@ -59,6 +84,15 @@ def issued(stack: Stack, name: str) -> None:
     stack.cluster.kubectl("-n", "web", "wait", f"certificate/{name}", "--for=condition=Ready", "--timeout=60s")
 
 
+def _created(stack: Stack, document: str) -> bool:
+    """Create something of a type that may not be served yet."""
+    try:
+        stack.cluster.kubectl("create", "-f", "-", stdin=document)
+    except KubectlError:
+        return False
+    return True
+
+
 def edit(stack: Stack, name: str, patch: str) -> None:
     """Change a Certificate by hand."""
     stack.cluster.kubectl("-n", "web", "patch", f"certificate/{name}", "--type=merge", "--patch", patch)
@@ -72,10 +106,14 @@ def tell(stack: Stack) -> None:
     issued(stack, "shop")
     declare(stack, certificate("shop", "shop.example.com", "www.example.com"))
     (stack.declared / "ghost.yaml").write_text(certificate("ghost", "ghost.example.com"), encoding="utf-8")
+    (stack.declared / "broken.yaml").write_text("kind: [", encoding="utf-8")
+    stack.cluster.kubectl("create", "-f", "-", stdin=_REFUSED)
+    stack.cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/legacies.old.example.com")
+    eventually(lambda: _created(stack, _LEGACY), 30)
     asyncio.run(_day(stack))
     _trouble(stack)
     stack.cluster.kubectl("-n", "web", "delete", "secret", "shop-tls")
-    edit(stack, "shop", '{"spec":{"dnsNames":["shop.example.com","by-hand.example.com"]}}')
+    edit(stack, "shop", '{"spec":{"dnsNames":["shop.example.com","by-hand.example.com"],"duration":"2160h"}}')
     eventually(lambda: any(one["name"] == "shop" and one["state"] == "drifted" for one in stack.exporter.drift()), 60)
 
 
@@ -83,7 +121,8 @@ def _trouble(stack: Stack) -> None:
     """Let the log store and the API server go away for a moment each, while something changes."""
     stack.loki.stop()
     declare(stack, certificate("shop", "shop.example.com", "www.example.com", "api.example.com"))
-    failures = 'customresource_exporter_delivery_failures_total{consumer=~".*logs.*"} > 0'
+    # The first of them is no growth yet.
+    failures = 'increase(customresource_exporter_delivery_failures_total{consumer=~".*logs.*"}[1m]) > 0'
     eventually(lambda: stack.prometheus.query(failures), 60)
     stack.loki.start()
     stack.cluster.stop()
