@@ -55,13 +55,15 @@ bench: .venv/.synced ## Measure everything anew, beside others (about 9 minutes;
 	$(BUILD) etcd kube-apiserver kube-state-metrics >/dev/null
 	$(RUN) python -m bench $(if $(FULL),--full)
 
-check: .venv/.synced ## Style, types, layers, docstrings, spelling, lock file
+check: .venv/.synced ## Style, types, layers, docstrings, spelling, dashboards, lock file
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) lint-imports
 	$(RUN) interrogate --quiet tests
 	$(RUN) codespell
+	$(RUN) python -m dashboards --check
+	$(RUN) pytest -q tests/dashboards/test_boards.py tests/dashboards/test_runbooks.py
 	uv lock --check
 
 fix: .venv/.synced ## Let ruff correct what it can, and format
