@@ -21,9 +21,9 @@ from exporter.history import kinds
 from exporter.journal.read import open_reader
 from exporter.records import Rollout
 from exporter.rollout.keeper import NAME
-from exporter.rollout.telling import so_far
+from exporter.rollout.telling import overdue, so_far
 from exporter.rollout.values import decode
-from exporter.rollout_view import Row, row_of, table, waterfall, why
+from exporter.rollout_view import table, waterfall
 from exporter.tables import json_line, print_pieces
 from exporter.timestamps import from_nanoseconds
 
@@ -51,14 +51,14 @@ def show(options: argparse.Namespace) -> int:
     with closing(open_reader(Path(options.data_dir))) as reader:
         try:
             going_on = list(_open(reader, now))
-            overdue = [row for row in _overdue(reader, now) if _is_asked(row, options)]
+            late = [one for one in _overdue(reader, now) if _is_asked(one, options)]
             ended = [one for one in _ended(reader, options) if _is_asked(one, options)]
         except (sqlite3.Error, msgspec.MsgspecError) as error:
             msg = f"cannot read the journal in {options.data_dir}: {error}; is the file damaged, or its disk full?"
             raise JournalError(msg) from error
     open_ = [one for one in going_on if _is_asked(one, options)]
     if options.output == "json":
-        for one in (*ended, *open_):
+        for one in (*ended, *late, *open_):
             sys.stdout.write(json_line(msgspec.json.encode(one), terminal=terminal) + "\n")
     elif options.object is not None:
         drawn = _last([*ended, *(_whole(one, going_on) for one in open_)])
@@ -67,9 +67,8 @@ def show(options: argparse.Namespace) -> int:
         if not drawn:
             sys.stderr.write(f"no rollout of {options.object} is known\n")
     else:
-        rows = [*map(row_of, ended), *overdue, *map(row_of, open_)]
-        print_pieces(sys.stdout, table(rows), terminal=terminal)
-        sys.stderr.write(f"{len(open_)} open, {len(overdue)} overdue\n")
+        print_pieces(sys.stdout, table([*ended, *late, *open_]), terminal=terminal)
+        sys.stderr.write(f"{len(open_)} open, {len(late)} overdue\n")
     return 0
 
 
@@ -83,18 +82,12 @@ def _open(reader: Reader, now: Timestamp) -> Iterator[Rollout]:
     yield from sorted(found, key=lambda one: one.started)
 
 
-def _overdue(reader: Reader, now: Timestamp) -> Iterator[Row]:
-    """Give the objects whose last rollout has ended without coming true."""
-    for key, kind, state in reader.states(NAME):
-        kept = decode(state.line) if key.name else None
-        if kept is None or not kept.pending:
-            continue
-        blame = kept.unready[0] if kept.unready else None
-        yield Row(
-            state="overdue", kind=kind, namespace=key.namespace, name=key.name, generation=kept.generation,
-            since=kept.pending, until=now,
-            why=why(blame.type, blame.status, blame.reason, blame.message) if blame is not None else "",
-        )  # fmt: skip
+def _overdue(reader: Reader, now: Timestamp) -> Iterator[Rollout]:
+    """Give the rollouts that have ended without coming true, where the object's last one did."""
+    for key, _, state in reader.states(NAME):
+        late = overdue(decode(state.line), now) if key.name else None
+        if late is not None:
+            yield late
 
 
 def _ended(reader: Reader, options: argparse.Namespace) -> Iterator[Rollout]:
@@ -117,11 +110,10 @@ def _last(rollouts: list[Rollout]) -> list[Rollout]:
     return list({(one.kind, one.uid): one for one in rollouts}.values())
 
 
-def _is_asked(one: Rollout | Row, options: argparse.Namespace) -> bool:
+def _is_asked(one: Rollout, options: argparse.Namespace) -> bool:
     kind, _, name = (options.object or "*/*").partition("/")
-    group = one.group if isinstance(one, Rollout) else ""
     return (
         (options.namespace is None or fnmatchcase(one.namespace, options.namespace))
         and fnmatchcase(one.name, name or "*")
-        and any(fnmatchcase(word, kind.lower()) for word in kinds(one.kind, group))
+        and any(fnmatchcase(word, kind.lower()) for word in kinds(one.kind, one.group))
     )

@@ -153,7 +153,7 @@ class Transition(Struct, frozen=True, omit_defaults=True, kw_only=True):
 # -- rollouts -------------------------------------------------------------------------------------------------------
 
 RolloutEnd = Literal["converged", "failed", "timed_out", "superseded", "deleted"]
-RolloutResult = RolloutEnd | Literal["open"]
+RolloutResult = RolloutEnd | Literal["open", "overdue"]
 Opening = Literal["created", "spec", "readiness"]
 LinkKind = Literal["previous", "owner", "upstream"]
 
@@ -202,34 +202,26 @@ class Link(Struct, frozen=True):
     kind: LinkKind
 
 
-class Rollout(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A rollout from its beginning to its end: told once, as a whole, when it has ended.
+class Begun(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What of a rollout is known from its beginning.
 
     Attributes:
         id: deterministic, as a change's
-        observed: when it was noticed that it has ended
         trace, span: 32 and 16 hex digits, deterministic; those that are held by their owner's have its trace
         parent: the span of its owner's rollout, 16 hex digits; empty where it has a trace of its own
         group, version, kind, namespace, name, uid: the object
         generation: that was rolled out
         ordinal: 0 for a change of what is wanted, else which loss of readiness in this generation it was
         opened: what began it
-        started, ended: as observed, or where nobody was there to observe, as the object tells
-        result: how it ended; `open` where it has not, and is only shown as it stands
-        settled: it was ready all along and its controller said nothing; then nobody knows how long it took
-        condition, status, reason, message: what kept it from being ready, where it ended otherwise; masked and cut
+        started: as observed, or where nobody was there to observe, as the object tells
         change: id of the change that began it
         writer: of that change, where it is one of what is wanted
         fields: paths that it changed, at most so many; `truncated` where there were more
-        gap: it began, or went on, while nobody was watching
-        stages: of its conditions, in order of their ends; `left_out` counts those beyond the limit
-        children: rollouts of owned objects that began meanwhile and ended before it was told
         links: what else it has to do with
 
     """
 
     id: str
-    observed: Timestamp
     trace: str = msgspec.field(name="trace_id")
     span: str = msgspec.field(name="span_id")
     parent: str = msgspec.field(default="", name="parent_span_id")
@@ -243,6 +235,29 @@ class Rollout(Struct, frozen=True, omit_defaults=True, kw_only=True):
     ordinal: int = 0
     opened: Opening
     started: Timestamp
+    change: str = ""
+    writer: Writer | UnsetType = UNSET
+    fields: tuple[str, ...] = ()
+    truncated: bool = False
+    links: tuple[Link, ...] = ()
+
+
+class Rollout(Begun, frozen=True, omit_defaults=True, kw_only=True):
+    """A rollout from its beginning to its end: told once, as a whole, when it has ended.
+
+    Attributes:
+        observed: when it was noticed that it has ended
+        ended: as it was with `started`
+        result: how it ended; `open` or `overdue` where it has not come to an end yet, and is only shown as it stands
+        settled: it was ready all along and its controller said nothing; then nobody knows how long it took
+        condition, status, reason, message: what kept it from being ready, where it ended otherwise; masked and cut
+        gap: it began, or went on, while nobody was watching
+        stages: of its conditions, in order of their ends; `left_out` counts those beyond the limit
+        children: rollouts of owned objects that began meanwhile and ended before it was told
+
+    """
+
+    observed: Timestamp
     ended: Timestamp
     result: RolloutResult
     settled: bool = False
@@ -250,15 +265,10 @@ class Rollout(Struct, frozen=True, omit_defaults=True, kw_only=True):
     status: str = ""
     reason: str = ""
     message: str = ""
-    change: str = ""
-    writer: Writer | UnsetType = UNSET
-    fields: tuple[str, ...] = ()
-    truncated: bool = False
     gap: bool = False
     stages: tuple[Stage, ...] = ()
     left_out: int = 0
     children: tuple[Rollout, ...] = ()
-    links: tuple[Link, ...] = ()
 
     @property
     def spans(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 from rich.cells import cell_len, set_cell_size
 
 from exporter.records import Rollout
@@ -41,45 +41,6 @@ _MAX_LABEL = 48
 _MAX_TEXT = 80
 
 
-class Row(Struct, frozen=True, kw_only=True):
-    """One rollout, or one that ended and has still not come true (`overdue`).
-
-    Args:
-        state: a word of `COLOURS`
-        kind, namespace, name, generation: the object, and what is rolled out
-        since: when it began
-        until: when it ended, or now
-        who: who began it
-        why: what it waits for, or failed at
-
-    """
-
-    state: str
-    kind: str
-    namespace: str
-    name: str
-    generation: int
-    since: Timestamp
-    until: Timestamp
-    who: str = ""
-    why: str = ""
-
-
-def row_of(rollout: Rollout) -> Row:
-    """Say a rollout in one line."""
-    return Row(
-        state=rollout.result,
-        kind=rollout.kind,
-        namespace=rollout.namespace,
-        name=rollout.name,
-        generation=rollout.generation,
-        since=rollout.started,
-        until=rollout.ended,
-        who="" if rollout.writer is UNSET else who(rollout.writer),
-        why=why(rollout.condition, rollout.status, rollout.reason, rollout.message),
-    )
-
-
 def why(condition: str, status: str, reason: str, message: str) -> str:
     """Say what a condition says: `Ready=False Pending: no such issuer`."""
     if not condition:
@@ -88,9 +49,9 @@ def why(condition: str, status: str, reason: str, message: str) -> str:
     return visible(text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…")
 
 
-def table(rows: Iterable[Row]) -> Iterator[list[Piece]]:
+def table(rollouts: Iterable[Rollout]) -> Iterator[list[Piece]]:
     """Make a line for each rollout, below a heading; none where there is none."""
-    told = [(_cells(one), COLOURS[one.state]) for one in rows]
+    told = [(_cells(one), COLOURS[one.result]) for one in rollouts]
     if not told:
         return
     widths = [max(map(cell_len, column)) for column in zip(HEADINGS, *(cells for cells, _ in told), strict=True)]
@@ -177,16 +138,15 @@ def _stage(stage: Stage) -> str:
     return visible(f"{text} {stage.reason}".rstrip())
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    place = f"{row.namespace}/{row.name}" if row.namespace else row.name
+def _cells(rollout: Rollout) -> tuple[str, ...]:
     return (
-        row.state,
-        visible(f"{row.kind} {place}"),
-        str(row.generation or ""),
-        _time(row.since),
-        duration(to_nanoseconds(row.until) - to_nanoseconds(row.since)),
-        row.who,
-        row.why,
+        rollout.result,
+        f"{visible(rollout.kind)} {_place(rollout)}",
+        str(rollout.generation or ""),
+        _time(rollout.started),
+        duration(to_nanoseconds(rollout.ended) - to_nanoseconds(rollout.started)),
+        "" if rollout.writer is UNSET else who(rollout.writer),
+        why(rollout.condition, rollout.status, rollout.reason, rollout.message),
     )
 
 

@@ -209,9 +209,10 @@ def _page_of_changes() -> str:
         ]
     )  # fmt: skip
     rollouts = RolloutMetrics(lambda _, resource: resource, 1, health.series_dropped)
+    told = _rollout(change)
     bad = Condition("Ready", "False", since=change.observed)
-    kept = Kept(uid="u", group=change.group, kind=change.kind, pending=change.observed, unready=(bad,))
-    rollouts.count([_rollout(change)])
+    kept = Kept(uid="u", group=change.group, kind=change.kind, overdue=told, unready=(bad,))
+    rollouts.count([told])
     rollouts.feed([(key, change.kind, State(encode(kept), kept.tally, shown=True))])
     return Families(changes, drift, rollouts).render(openmetrics=False).decode()
 

@@ -11,10 +11,10 @@ from exporter.batch import Batch
 from exporter.cli import main
 from exporter.journal.store import Journal
 from exporter.model import ObjectKey, ResourceType
-from exporter.records import Rollout, State
+from exporter.records import Begun, Rollout, State
 from exporter.rollout.keeper import NAME
 from exporter.rollout.readiness import Condition
-from exporter.rollout.values import Begun, Kept, Open, encode
+from exporter.rollout.values import Kept, Open, encode
 from exporter.timestamps import Timestamp
 from tests.otlp.made import made
 from tests.otlp.test_spans import rollout
@@ -49,7 +49,7 @@ def data_dir(tmp_path: Path) -> Path:
         "app": open_("app", "1" * 16),
         "part": open_("part", "2" * 16, parent="1" * 16),
         "mute": open_("mute", "3" * 16, speaks=False),
-        "late": Kept(uid="late", generation=3, pending=STARTED, unready=(BAD,), trace="e" * 32, span="4" * 16),
+        "late": Kept(uid="late", overdue=begun("late", "4" * 16), unready=(BAD,), trace="e" * 32, span="4" * 16),
     }
     states: dict[tuple[str, ObjectKey], State | None] = {
         (NAME, ObjectKey("example.com", "widgets", "team-a", name)): State(encode(one), one.tally, shown=True)
@@ -136,10 +136,11 @@ def test_the_last_rollout_of_an_object_is_drawn(data_dir: Path, capsys: pytest.C
 
 
 def test_json_is_a_rollout_a_line(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each line is a rollout as the journal holds it; one that goes on is `open`, up to now."""
+    """Each line is a rollout as the journal holds it; one that goes on is `open`, and one that is late `overdue`."""
     lines, beside = run(capsys, data_dir, "--since", "2020-01-01T00:00:00Z", "-o", "json")
     rollouts = [msgspec.json.decode(line, type=Rollout) for line in lines]
 
-    assert [one.result for one in rollouts] == ["converged", "converged", "timed_out", "open", "open"]
+    assert [one.result for one in rollouts] == ["converged", "converged", "timed_out", "overdue", "open", "open"]
     assert all(one.ended > one.started for one in rollouts)
+    assert (rollouts[3].name, rollouts[3].span, rollouts[3].reason) == ("late", "4" * 16, "Creating")
     assert beside == ""

@@ -5,11 +5,21 @@ Here the lifecycle of one rollout and the family that it belongs to come togethe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
-from exporter.rollout.family import adopt, ancestors, await_child, children, family, hand_over, join
+from exporter.rollout.family import (
+    adopt,
+    ancestors,
+    await_child,
+    children,
+    family,
+    hand_over,
+    join,
+    may_yet_be_owned,
+    move_on,
+)
 from exporter.rollout.lifecycle import (
     at_rest,
     closed,
@@ -22,19 +32,26 @@ from exporter.rollout.lifecycle import (
     unready,
 )
 from exporter.rollout.telling import close
+from exporter.timestamps import to_nanoseconds
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from exporter.model import ObjectKey
+    from exporter.records import Rollout
     from exporter.rollout.desk import Desk, Running
     from exporter.rollout.lifecycle import End, Place
     from exporter.rollout.values import Look
     from exporter.timestamps import Timestamp
 
 
-def take(desk: Desk, look: Look, place: Callable[[], Place], timeout: int, at: int) -> None:
+# What happened by now was seen (clear), or only now, so that deadlines of a whole family may have passed and which came
+# first matters (late), or is still being seen, the objects of each type in their own order (partial).
+Sight = Literal["clear", "late", "partial"]
+
+
+def take(desk: Desk, look: Look, place: Callable[[], Place], timeout: int, at: int, *, late: bool) -> None:
     """Take in a look at an object: it may end a rollout, begin one, carry one on, or show the object at rest.
 
     Args:
@@ -43,28 +60,36 @@ def take(desk: Desk, look: Look, place: Callable[[], Place], timeout: int, at: i
         place: what ids are made of
         timeout: how long a rollout of it may take, nanoseconds
         at: when what it shows happened, nanoseconds since the Unix epoch
+        late: much is seen late now, and nothing says in which order
 
     """
     key = look.key
     habits = desk.habits(key)
     running = desk.running(key)
+    earlier: tuple[Rollout, ...] = ()
     if running is not None and (end_ := end_by_look(running.now, look)):
-        end(desk, running, end_, look.observed)
+        seen = to_nanoseconds(look.observed)
+        hold = not look.readiness.deleting and may_yet_be_owned(running.now, seen, late=late)
+        earlier = end(desk, running, end_, look.observed, hold=hold)
         desk.belong(running.now)
     kept = desk.get(key)
-    begun = open_rollout(kept, look, habits, timeout, place)
+    begun = open_rollout(kept, look, habits, timeout, place, earlier)
     kept = begun or kept
     if kept is None or kept.open is None:
+        for one in earlier:
+            desk.tell(one)
         desk.put(key, at_rest(kept, look, habits))
         return
     spoke = begun is None and kept.open.speaks
-    now = go_on(kept.open, look, habits)
+    now = go_on(kept.open, look, habits, begun=begun is not None)
     desk.put(key, replace(kept, open=now, unready=unready(kept, look.readiness, look.observed)))
     if begun is not None:
         join(desk, key)
     if now.speaks and not spoke:
         await_child(desk, key)
         adopt(desk, key, at)
+        if running is not None:
+            move_on(desk, running.now, key)
     if (running := desk.running(key)) is not None:
         desk.belong(running.now)
 
@@ -80,7 +105,7 @@ def let_go(desk: Desk, key: ObjectKey, observed: Timestamp, *, deleted: bool) ->
     desk.put(key, None)
 
 
-def pass_time(desk: Desk, key: ObjectKey, at: int, observed: Timestamp, *, late: bool) -> None:
+def pass_time(desk: Desk, key: ObjectKey, at: int, observed: Timestamp, sight: Sight) -> None:
     """End what has ended by a time: the rollout of an object, and before it whatever has a say in its end.
 
     Args:
@@ -88,21 +113,33 @@ def pass_time(desk: Desk, key: ObjectKey, at: int, observed: Timestamp, *, late:
         key: the object
         at: the time, nanoseconds since the Unix epoch
         observed: when that is noticed
-        late: deadlines of the whole family may have passed unnoticed, and which came first matters
+        sight: of what had to be noticed by then
 
     """
     while True:
         concerned = [key, *ancestors(desk, key)]
-        runnings = family(desk, concerned[-1]) if late else filter(None, map(desk.running, concerned))
-        first = min(runnings, key=lambda one: deadline(one.now, desk.limits), default=None)
+        if sight == "clear":
+            runnings: Iterable[Running | None] = map(desk.running, concerned)
+        else:
+            runnings = family(desk, concerned[-1 if sight == "late" else 0])
+        first = min(filter(None, runnings), key=lambda one: deadline(one.now, desk.limits), default=None)
         end_ = None if first is None else end_by_time(first.now, at, desk.limits)
         if first is None or end_ is None:
             return
         end(desk, first, end_, observed)
 
 
-def end(desk: Desk, running: Running, how: End, observed: Timestamp) -> None:
-    """End a rollout: it is told, or given to the one that it belongs to."""
+def end(desk: Desk, running: Running, how: End, observed: Timestamp, *, hold: bool = False) -> tuple[Rollout, ...]:
+    """End a rollout: it is told, or given to the one that it belongs to.
+
+    Args:
+        desk: what is kept
+        running: the rollout
+        how: it has ended
+        observed: when that is noticed
+        hold: it is given back instead, with what is told of the same object's rollouts before
+
+    """
     if how.result == "timed_out":  # so have those that it waits for, and are told with it
         for child in children(desk, running):
             end(desk, child, cut_short(child.now, "timed_out", how.at), observed)
@@ -111,5 +148,9 @@ def end(desk: Desk, running: Running, how: End, observed: Timestamp) -> None:
     if how.result is None:
         desk.learn(running.key, desk.habits(running.key).unsaid())
         hand_over(desk, running.now, None)
-    else:
-        hand_over(desk, running.now, close(running.now, how.result, how, observed))
+        return ()
+    rollout = close(running.now, how.result, how, observed)
+    if hold:
+        return (*running.now.earlier, rollout)
+    hand_over(desk, running.now, rollout)
+    return ()

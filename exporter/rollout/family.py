@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from exporter.records import Link
 from exporter.rollout.lifecycle import deadline
+from exporter.rollout.telling import retraced
 from exporter.timestamps import to_nanoseconds
 
 
@@ -20,14 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exporter.model import ObjectKey
-    from exporter.records import Rollout
+    from exporter.records import Begun, Rollout
     from exporter.rollout.desk import Desk, Running
     from exporter.rollout.values import Open
+    from exporter.timestamps import Timestamp
 
 
 # In one record: it becomes one request, which must not be larger than what every endpoint takes.
 MAX_SPANS = 1000
 MAX_DEPTH = 16
+MAX_EARLIER = 16
 # So much earlier than its owner's a rollout may have been seen that belongs to it.
 _EARLIER = 2_000_000_000
 
@@ -45,6 +48,31 @@ def join(desk: Desk, key: ObjectKey) -> None:
             link = Link(owner.now.begun.trace, owner.now.begun.span, "owner")
             begun = replace(running.now.begun, links=(*running.now.begun.links, link))
             running = desk.update(running, replace(running.now, begun=begun))
+
+
+def may_yet_be_owned(now: Open, seen: int, *, late: bool) -> bool:
+    """Tell whether a rollout that ends may belong to an owner's that is not seen yet.
+
+    Args:
+        now: the rollout
+        seen: when its end was seen, nanoseconds since the Unix epoch
+        late: much is seen late now, and nothing says in which order
+
+    """
+    just_begun = seen - to_nanoseconds(now.begun.started) < _EARLIER
+    return bool(now.owners) and now.owner is None and (late or just_begun) and len(now.earlier) < MAX_EARLIER
+
+
+def move_on(desk: Desk, before: Open, key: ObjectKey) -> None:
+    """Give a rollout that supersedes another one those owned ones that began after it, and go on."""
+    owner = desk.running(key)
+    for uid in before.waiting:
+        child = desk.find(uid)
+        if owner is None or child is None or child.now.begun.parent != before.begun.span:
+            continue
+        if child.now.begun.started >= owner.now.begun.started and _may_hold(desk, owner, child):
+            _belong(desk, child, owner)
+            owner = desk.running(key)
 
 
 def adopt(desk: Desk, key: ObjectKey, at: int) -> None:
@@ -104,34 +132,63 @@ def hand_over(desk: Desk, ended: Open, rollout: Rollout | None) -> None:
         rollout: what is to be told; None where nothing is, but for those that it held
 
     """
-    alone = ended.children if rollout is None else (rollout,)
     owner = _owner(desk, ended)
     if owner is not None:
         waiting = tuple(uid for uid in owner.now.waiting if uid != ended.begun.uid)
-        held = owner.now.children
-        if rollout is not None and sum(one.spans for one in (*held, rollout)) <= MAX_SPANS:
-            held, alone = (*held, rollout), ()
-        desk.update(owner, replace(owner.now, waiting=waiting, children=held))
-    for one in alone:
+        desk.update(owner, replace(owner.now, waiting=waiting))
+    for one in ended.earlier:
         desk.tell(one)
+    if rollout is not None and owner is not None:
+        _hold(desk, owner.key, rollout)
+        return
+    for one in ended.children if rollout is None else (rollout,):
+        desk.tell(one)
+
+
+def _hold(desk: Desk, key: ObjectKey, rollout: Rollout) -> None:
+    """Let an open rollout hold one that has ended, to be told with it; what it has no room for is told at once."""
+    owner = desk.running(key)
+    if owner is None or sum(one.spans for one in (*owner.now.children, rollout)) > MAX_SPANS:
+        desk.tell(rollout)
+    else:
+        desk.update(owner, replace(owner.now, children=(*owner.now.children, rollout)))
 
 
 def _may_hold(desk: Desk, owner: Running, child: Running) -> bool:
     """Tell whether a rollout can belong to another: it began while that went on, and they make no circle."""
-    began = to_nanoseconds(child.now.begun.started)
-    goes_on = to_nanoseconds(owner.now.begun.started) - _EARLIER <= began < deadline(owner.now, desk.limits)
     above = [owner.key, *ancestors(desk, owner.key)]
-    return owner.now.speaks and goes_on and child.key not in above and len(above) < MAX_DEPTH
+    in_time = _began_in(desk, owner, child.now.begun.started)
+    return owner.now.speaks and in_time and child.key not in above and len(above) < MAX_DEPTH
+
+
+def _began_in(desk: Desk, owner: Running, started: Timestamp) -> bool:
+    """Tell whether something began while a rollout went on, or was seen just before it."""
+    began = to_nanoseconds(started)
+    return to_nanoseconds(owner.now.begun.started) - _EARLIER <= began < deadline(owner.now, desk.limits)
 
 
 def _belong(desk: Desk, child: Running, owner: Running) -> Running:
     """Put a rollout into its owner's trace, and what belongs to it as well."""
     its = owner.now.begun
-    begun = replace(child.now.begun, trace=its.trace, parent=its.span)
-    child = desk.update(child, replace(child.now, owner=owner.key, begun=begun))
+    earlier = child.now.earlier
+    taken = {one.span for one in earlier if _began_in(desk, owner, one.started)}
+    links = _relinked(child.now.begun, taken, its.trace)
+    begun = replace(child.now.begun, trace=its.trace, parent=its.span, links=links)
+    child = desk.update(child, replace(child.now, owner=owner.key, begun=begun, earlier=()))
     _retrace(desk, child)
+    for one in earlier:
+        if one.span in taken:
+            links = _relinked(one, taken, its.trace)
+            _hold(desk, owner.key, replace(retraced(one, its.trace), parent=its.span, links=links))
+        else:
+            desk.tell(one)
     await_child(desk, child.key)
     return child
+
+
+def _relinked(begun: Begun, spans: set[str], trace: str) -> tuple[Link, ...]:
+    """Let links to some spans lead to the trace in which these are now."""
+    return tuple(replace(link, trace=trace) if link.span in spans else link for link in begun.links)
 
 
 def _retrace(desk: Desk, owner: Running) -> None:

@@ -57,10 +57,6 @@ class Habits(Struct, frozen=True, array_like=True, omit_defaults=True):
         """Learn that a rollout ended without a word."""
         return Habits(self.observes, self.judges, self.mute + 1)
 
-    def lag(self, seen: Readiness) -> int:
-        """By how many generations a controller is behind; 0 where that is not to be known."""
-        return seen.lag if self.observes else 0
-
 
 UNKNOWN = Habits()
 _encoder = msgspec.json.Encoder()

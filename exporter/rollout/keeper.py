@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from exporter.changes.version import Version
     from exporter.model import ObjectKey
     from exporter.records import State
+    from exporter.rollout.course import Sight
     from exporter.rollout.desk import Book
     from exporter.rollout.habits import Habits
     from exporter.rollout.lifecycle import Place
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 NAME = "rollout"
-# After a restart, deadlines that passed meanwhile wait so long for what happened meanwhile.
+# After a restart, nothing ends by time until there was time to see what happened meanwhile.
 _GRACE = 20_000_000_000
 
 
@@ -58,11 +59,10 @@ class RolloutKeeper:
         self._annotations = settings.traceparent
         self._hints = Hints()
         self._habits: dict[tuple[str, str], Habits] = {}
-        self._awaited: set[ObjectKey] = set()
         self._until = 0
 
     def restore(self, states: Iterable[tuple[ObjectKey, State]], at: int) -> None:
-        """Find the open rollouts again after a restart.
+        """Go on after a restart.
 
         Args:
             states: those that are shown
@@ -70,10 +70,7 @@ class RolloutKeeper:
 
         """
         for key, state in states:
-            kept = decode(state.line)
-            self._hints.note(key, None, kept)
-            if kept.open is not None:
-                self._awaited.add(key)
+            self._hints.note(key, None, decode(state.line))
         self._until = at + _GRACE
 
     def step(self, step: Step, book: Book) -> None:
@@ -87,19 +84,19 @@ class RolloutKeeper:
     def time(self, key: ObjectKey, at: int, book: Book) -> None:
         """Take in that the time has come that the state of an object named."""
         state = book.get(key)
-        if state is not None and at < self._until and key in self._awaited:
+        if state is not None and at < self._until:
             book.keep(key, replace(state, due=self._until))
             return
-        desk = self._desk(book, key, at)
-        pass_time(desk, key, at, from_nanoseconds(at), late=bool(self._awaited))
+        desk = self._desk(book)
+        pass_time(desk, key, at, from_nanoseconds(at), self._sight(at))
         desk.touch(key)
         desk.close()
 
-    def _desk(self, book: Book, key: ObjectKey, at: int) -> Desk:
-        if at >= self._until:
-            self._awaited.clear()
-        self._awaited.discard(key)
+    def _desk(self, book: Book) -> Desk:
         return Desk(book, self._hints, self._habits, self._limits)
+
+    def _sight(self, at: int) -> Sight:
+        return "partial" if at < self._until else "late" if at < self._until + _GRACE else "clear"
 
     def _step(self, step: Step, book: Book) -> None:
         key, change, new = step.key, step.change, step.new
@@ -107,19 +104,21 @@ class RolloutKeeper:
         at_rest = self._is_at_rest(step)
         if at_rest and not (rules.follow and _has_moved(step)):
             return
-        desk = self._desk(book, key, to_nanoseconds(step.observed))
+        desk = self._desk(book)
+        sight = self._sight(to_nanoseconds(step.observed))
         if at_rest and new is not None and (seen := read(new, rules)).blame is None:
             desk.learn(key, desk.habits(key).after(seen))
             return
         at = to_nanoseconds(moment(step.observed, UNSET if change is None else change.happened))
-        pass_time(desk, key, at, step.observed, late=bool(self._awaited))
+        pass_time(desk, key, at, step.observed, sight)
         kept = desk.get(key)
         if kept is not None and (new is None or kept.uid != step.uid or not rules.follow):
             let_go(desk, key, step.observed, deleted=change is not None)
         if new is not None and rules.follow:
             look = self._look(step, new, going_on=desk.running(key) is not None)
             desk.learn(key, desk.habits(key).after(look.readiness))
-            take(desk, look, self._place, rules.timeout_ns or self._limits.timeout, at)
+            timeout = rules.timeout_ns or self._limits.timeout
+            take(desk, look, self._place, timeout, at, late=sight != "clear")
         desk.close()
 
     def _is_at_rest(self, step: Step) -> bool:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import astuple, replace
 
-from exporter.records import Link, Opening, RolloutEnd, record_id
-from exporter.rollout.values import Begun, Kept, Limits, Mark, Open
+from exporter.records import Begun, Link, Opening, RolloutEnd, record_id
+from exporter.rollout.values import Kept, Limits, Mark, Open
 from exporter.timestamps import Timestamp, from_nanoseconds, to_nanoseconds
 
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exporter.model import Change
+    from exporter.records import Rollout
     from exporter.rollout.habits import Habits
     from exporter.rollout.readiness import Condition, Readiness
     from exporter.rollout.values import Look
@@ -78,7 +79,12 @@ def moment(observed: Timestamp, given: Timestamp | UnsetType, not_before: Timest
 
 
 def open_rollout(
-    kept: Kept | None, look: Look, habits: Habits, timeout: int, place: Callable[[], Place]
+    kept: Kept | None,
+    look: Look,
+    habits: Habits,
+    timeout: int,
+    place: Callable[[], Place],
+    earlier: tuple[Rollout, ...] = (),
 ) -> Kept | None:
     """Begin a rollout if the look shows that one has begun; None if not. What was open before has been closed."""
     seen, change = look.readiness, look.change
@@ -132,10 +138,11 @@ def open_rollout(
         speaks=habits.speaks,
         conditions=() if look.before is None else look.before.conditions,
         owners=look.owners,
+        earlier=earlier,
     )
     kept = kept or Kept(uid=look.uid, group=look.type.group, kind=look.type.kind)
     return replace(
-        kept, generation=generation, ordinal=ordinal, trace=begun.trace, span=begun.span, open=now, pending=UNSET
+        kept, generation=generation, ordinal=ordinal, trace=begun.trace, span=begun.span, open=now, overdue=None
     )
 
 
@@ -150,24 +157,45 @@ def _started(look: Look, opened: Opening) -> Timestamp:
 def _lost(look: Look) -> bool:
     """Tell whether an object that was ready says that something is wrong, which is more than that work goes on."""
     before, seen = look.before, look.readiness
-    if before is None or before.word != "ready" or seen.word not in ("unready", "failed"):
+    if before is None or seen.word not in ("unready", "failed") or not _was_ready(before):
         return False
     return seen.blame is not None and seen.blame.good is False
 
 
-def go_on(now: Open, look: Look, habits: Habits) -> Open:
-    """Take in what an object says while its rollout is open."""
+def _was_ready(before: Readiness) -> bool:
+    """Tell whether an object was ready: also while work went on, as long as nothing was wrong."""
+    if before.word == "ready":
+        return True
+    at_work = before.word == "unready" and before.blame is not None and before.blame.good is not False
+    return at_work and any(one.good is True for one in before.conditions)
+
+
+def go_on(now: Open, look: Look, habits: Habits, *, begun: bool = False) -> Open:
+    """Take in what an object says while its rollout is open.
+
+    Args:
+        now: the rollout
+        look: at the object
+        habits: of its type
+        begun: it is the look with which it has begun
+
+    """
     seen, target = look.readiness, now.begun.generation
     marks, at = _transitions(now, look)
     caught_up = reports(seen, habits) and (seen.observed or 0) >= target
     if caught_up and not now.caught_up and now.begun.opened != "readiness":
         marks = (*marks, Mark("", str(target), "", "", "", at))
+    if begun:
+        marks = tuple(mark for mark in marks if mark.at > now.begun.started)  # else it began so
     said = now.said or look.said
     word = outcome(seen, target, habits, said=said)
-    end: Timestamp | UnsetType = UNSET
-    if word:
-        end = now.end if now.end is not UNSET and now.failed == (word == "failed") else at
     room = max(0, MAX_MARKS - len(now.marks))
+    end: Timestamp | UnsetType = UNSET
+    by_then = 0
+    if word and now.end is not UNSET and now.failed == (word == "failed"):
+        end, by_then = now.end, now.by_then
+    elif word:
+        end, by_then = at, min(MAX_MARKS, len(now.marks) + len(marks))
     return replace(
         now,
         said=said,
@@ -175,6 +203,7 @@ def go_on(now: Open, look: Look, habits: Habits) -> Open:
         quiet=seen.word == "ready" and not said and not reports(seen, habits),
         caught_up=now.caught_up or caught_up,
         end=end,
+        by_then=by_then,
         failed=word == "failed",
         conditions=seen.conditions,
         blame=seen.blame,
@@ -281,14 +310,15 @@ def at_rest(kept: Kept | None, look: Look, habits: Habits) -> Kept | None:
     if kept is None:
         return Kept(uid=look.uid, group=look.type.group, kind=look.type.kind, unready=bad) if bad else None
     done = seen.deleting or outcome(seen, kept.generation, habits, said=True) == "ready"
-    return replace(kept, unready=bad, pending=UNSET if done else kept.pending)
+    return replace(kept, unready=bad, overdue=None if done else kept.overdue)
 
 
 def closed(kept: Kept, end: End) -> Kept:
     """Keep of an object what is kept when its rollout has ended."""
     now = kept.open
-    overdue = now is not None and now.begun.opened != "readiness" and end.result in ("failed", "timed_out")
-    return replace(kept, open=None, pending=now.begun.started if overdue and now is not None else UNSET)
+    if now is None or now.begun.opened == "readiness" or end.result not in ("failed", "timed_out"):
+        return replace(kept, open=None, overdue=None)
+    return replace(kept, open=None, overdue=now.begun)
 
 
 def unready(kept: Kept | None, seen: Readiness, observed: Timestamp) -> tuple[Condition, ...]:

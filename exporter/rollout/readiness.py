@@ -77,13 +77,6 @@ class Readiness(Struct, frozen=True, omit_defaults=True):
     blame: Condition | None = None
     deleting: bool = False
 
-    @property
-    def lag(self) -> int:
-        """By how many generations the controller is behind; 0 where it does not say."""
-        if self.generation is None or self.observed is None:
-            return 0
-        return max(0, self.generation - self.observed)
-
 
 def read(version: Version, rules: Rules) -> Readiness:
     """Read what a version says of itself. Whatever it holds, this does not fail."""

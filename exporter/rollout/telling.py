@@ -5,7 +5,7 @@ Pure. Must never tell of two moments in the wrong order: what was seen after the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict, replace
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from exporter.records import RolloutEnd, RolloutResult
     from exporter.rollout.lifecycle import End
-    from exporter.rollout.values import Open
+    from exporter.rollout.readiness import Condition
+    from exporter.rollout.values import Kept, Open
     from exporter.timestamps import Timestamp
 
 
@@ -31,25 +32,36 @@ def so_far(now: Open, at: Timestamp) -> Rollout:
     return _told(now, "open", at, at)
 
 
+def overdue(kept: Kept, at: Timestamp) -> Rollout | None:
+    """Tell how the rollout stands that has ended without coming true, if the last one of an object did so."""
+    if kept.overdue is None:
+        return None
+    blame = kept.unready[0] if kept.unready else None
+    return Rollout(**asdict(kept.overdue), **_because(blame), observed=at, ended=at, result="overdue")
+
+
 def _told(now: Open, result: RolloutResult, at: Timestamp, observed: Timestamp, *, settled: bool = False) -> Rollout:
     begun = now.begun
     ended = max(at, begun.started)
-    blame = None if result == "converged" else now.blame
     return Rollout(
         **asdict(begun),
+        **_because(None if result == "converged" else now.blame),
         observed=observed,
         ended=ended,
         result=result,
         settled=settled,
-        condition=blame.type if blame else "",
-        status=blame.status if blame else "",
-        reason=blame.reason if blame else "",
-        message=blame.message if blame else "",
         gap=now.gap,
-        stages=tuple(_stages(now, ended, unfinished=result != "converged")),
+        stages=tuple(_stages(now, result, ended)),
         left_out=now.left_out,
         children=tuple(retraced(child, begun.trace) for child in now.children),
     )
+
+
+def _because(blame: Condition | None) -> dict[str, Any]:
+    """Give the parts of a rollout that say what keeps it from being ready."""
+    if blame is None:
+        return {}
+    return {"condition": blame.type, "status": blame.status, "reason": blame.reason, "message": blame.message}
 
 
 def retraced(rollout: Rollout, trace: str) -> Rollout:
@@ -59,8 +71,11 @@ def retraced(rollout: Rollout, trace: str) -> Rollout:
     return replace(rollout, trace=trace, children=tuple(retraced(child, trace) for child in rollout.children))
 
 
-def _stages(now: Open, ended: Timestamp, *, unfinished: bool) -> Iterator[Stage]:
-    """Turn marks into stages: each from the mark of the same condition before, or from the start."""
+def _stages(now: Open, result: RolloutResult, ended: Timestamp) -> Iterator[Stage]:
+    """Turn marks into stages: each from the mark of the same condition before, or from the start.
+
+    What came to its end by itself has what was seen until then, also where all of it was seen at once.
+    """
     begun = now.begun
     last: dict[str, Timestamp] = {}
     numbers: dict[str, int] = {}
@@ -69,18 +84,17 @@ def _stages(now: Open, ended: Timestamp, *, unfinished: bool) -> Iterator[Stage]
         numbers[condition] = number = numbers.get(condition, 0) + 1
         return record_id(begun.id, number, "stage", condition)[:16]
 
-    for mark in now.marks:
-        if mark.at > ended:
+    by_itself = result in ("converged", "failed")
+    for mark in now.marks[: now.by_then] if by_itself else now.marks:
+        if mark.at > ended and not by_itself:
             continue
         started = last.get(mark.type, begun.started)
-        last[mark.type] = mark.at
-        if mark.at == begun.started:
-            continue  # it began so
+        last[mark.type] = at = min(max(mark.at, started), ended)
         yield Stage(
             span=span(mark.type), condition=mark.type, status=mark.status, reason=mark.reason, message=mark.message,
-            before=mark.before, started=started, ended=max(mark.at, started), transition=mark.since,
+            before=mark.before, started=started, ended=at, transition=mark.since,
         )  # fmt: skip
-    for one in now.conditions if unfinished else ():
+    for one in now.conditions if result != "converged" else ():
         if one.good is False:
             yield Stage(
                 span=span(one.type), condition=one.type, status=one.status, reason=one.reason, message=one.message,

@@ -8,8 +8,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from exporter.model import Change, ObjectKey, ResourceType, Writer
-from exporter.records import Link, Opening, Rollout
+from exporter.model import Change, ObjectKey, ResourceType
+from exporter.records import Begun, Link, Rollout
 from exporter.rollout.readiness import Condition, Readiness
 from exporter.timestamps import Timestamp
 
@@ -57,30 +57,6 @@ class Mark(Struct, frozen=True, omit_defaults=True):
     since: Timestamp | UnsetType = UNSET
 
 
-class Begun(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What of a `Rollout` is known from its beginning; the attributes are the same."""
-
-    id: str
-    trace: str
-    span: str
-    parent: str = ""
-    group: str = ""
-    version: str
-    kind: str
-    namespace: str = ""
-    name: str
-    uid: str
-    generation: int
-    ordinal: int = 0
-    opened: Opening
-    started: Timestamp
-    change: str = ""
-    writer: Writer | UnsetType = UNSET
-    fields: tuple[str, ...] = ()
-    truncated: bool = False
-    links: tuple[Link, ...] = ()
-
-
 class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A rollout that has not ended.
 
@@ -92,6 +68,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
         quiet: it has been ready all along, and nothing was said that could mean this change
         caught_up: its controller has come to see the generation
         end: since when it has been ready or failed for good; it ends so if that lasts
+        by_then: so many of the marks were made until then
         failed: it is the latter
         conditions: as they were seen last
         blame: of those, what keeps it from being ready
@@ -101,6 +78,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
         owners: uids of all owners, the controller first
         waiting: uids of owned objects whose rollouts began meanwhile and have not ended
         children: those that have
+        earlier: what is told of the same object's rollouts before, which may belong to an owner that is not seen yet
 
     """
 
@@ -111,6 +89,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
     quiet: bool = False
     caught_up: bool = False
     end: Timestamp | UnsetType = UNSET
+    by_then: int = 0
     failed: bool = False
     conditions: tuple[Condition, ...] = ()
     blame: Condition | None = None
@@ -121,6 +100,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
     owners: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     children: tuple[Rollout, ...] = ()
+    earlier: tuple[Rollout, ...] = ()
 
 
 class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -131,7 +111,7 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
         kind, group: of it, since the metrics name them
         generation, ordinal, trace, span: of the rollout that began last; no trace where there was none
         open: that one, while it goes on
-        pending: since when it should have come true, where it has ended and had not
+        overdue: the rollout that should have come true, where it has ended and had not
         unready: conditions that are not as they should be, each with the time since when
 
     """
@@ -144,7 +124,7 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
     trace: str = ""
     span: str = ""
     open: Open | None = None
-    pending: Timestamp | UnsetType = UNSET
+    overdue: Begun | None = None
     unready: tuple[Condition, ...] = ()
 
     @property
@@ -157,20 +137,20 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
         """The word under which the object is counted."""
         if self.open is not None:
             return "open"
-        return "overdue" if self.pending else "unready" if self.unready else "at_rest"
+        return "overdue" if self.overdue else "unready" if self.unready else "at_rest"
 
     @property
     def waiting_since(self) -> Timestamp | None:
         """Since when a change of what is wanted has been waiting to come true; None where none is."""
-        if self.pending:
-            return self.pending
+        if self.overdue is not None:
+            return self.overdue.started
         now = self.open
         return now.begun.started if now is not None and now.speaks and now.begun.opened != "readiness" else None
 
     @property
     def shown(self) -> bool:
         """Tell whether it has series of its own."""
-        return bool(self.open or self.unready or self.pending)
+        return bool(self.open or self.unready or self.overdue)
 
 
 class Look(Struct, frozen=True, kw_only=True):

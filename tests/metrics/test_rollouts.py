@@ -12,10 +12,10 @@ from exporter.batch import Batch
 from exporter.metrics.health import Health
 from exporter.metrics.rollouts import DURATION, INFO, PENDING, UNREADY, RolloutMetrics
 from exporter.model import ObjectKey
-from exporter.records import ROLLOUT_RESULTS, State
+from exporter.records import ROLLOUT_RESULTS, Begun, State
 from exporter.rollout.keeper import NAME
 from exporter.rollout.readiness import Condition
-from exporter.rollout.values import Begun, Kept, Open, encode
+from exporter.rollout.values import Kept, Open, encode
 from exporter.timestamps import Timestamp, to_nanoseconds
 from tests.otlp.test_spans import rollout
 
@@ -40,11 +40,15 @@ def kept(**parts: Any) -> State:
     return State(encode(made), made.tally, shown=made.shown)
 
 
+def begun(opened: Any = "spec") -> Begun:
+    """Make the beginning of a rollout."""
+    return Begun(id="i", trace="t", span="s", version="v1", kind="Widget", name="web", uid="u", generation=1,
+                 opened=opened, started=SINCE)  # fmt: skip
+
+
 def open_(*, opened: Any = "spec", speaks: bool = True) -> Open:
     """Make an open rollout."""
-    begun = Begun(id="i", trace="t", span="s", version="v1", kind="Widget", name="web", uid="u", generation=1,
-                  opened=opened, started=SINCE)  # fmt: skip
-    return Open(begun=begun, timeout=1, speaks=speaks)
+    return Open(begun=begun(opened), timeout=1, speaks=speaks)
 
 
 def samples(of: RolloutMetrics) -> dict[str, list[Sample]]:
@@ -74,7 +78,7 @@ def test_what_waits_for_nothing_has_no_series(state: State) -> None:
     assert samples(shown) == {}
 
 
-@pytest.mark.parametrize("state", [kept(open=open_()), kept(pending=SINCE)])
+@pytest.mark.parametrize("state", [kept(open=open_()), kept(overdue=begun())])
 def test_a_change_that_has_not_come_true_is_shown_since_when(state: State) -> None:
     """Whether its rollout goes on or was given up: a change waits until it is true, and then no longer."""
     shown = metrics()
@@ -164,11 +168,11 @@ def test_more_objects_than_there_is_room_for_are_left_out_counted_and_shown_late
     health = Health()
     shown = metrics(1, health)
     keys = [ObjectKey("example.com", "widgets", "team-a", f"w{number}") for number in range(2)]
-    shown.committed(Batch(states={(NAME, key): kept(pending=SINCE) for key in keys}))
+    shown.committed(Batch(states={(NAME, key): kept(overdue=begun()) for key in keys}))
     assert (len(samples(shown)[PENDING]), shown.hungry) == (1, False)
     shown.committed(Batch(states={(NAME, keys[0]): None}))
     assert shown.hungry
-    shown.feed([(keys[1], "widgets", kept(pending=SINCE))])
+    shown.feed([(keys[1], "widgets", kept(overdue=begun()))])
 
     assert [one.labels["name"] for one in samples(shown)[PENDING]] == ["w1"]
     assert health.series_dropped.labels(PENDING)._value.get() == 1.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from msgspec import UNSET
 
 from exporter.records import Link
 from exporter.rollout.lifecycle import MAX_MARKS
@@ -427,16 +426,16 @@ def test_a_deadline_that_passed_while_nobody_was_watching_waits_for_what_happene
 # -- what is kept -----------------------------------------------------------------------------------------------------
 
 
-def test_what_did_not_come_true_stays_pending_until_it_does() -> None:
-    """A rollout that timed out is told, and still shown as pending since it began, until it has come true."""
+def test_what_did_not_come_true_is_overdue_until_it_does() -> None:
+    """A rollout that timed out is told, and overdue since it began, until it has come true."""
     world = created()
     world.pass_time("12:00:00")
     kept = world.kept()
-    assert (at("10:00:00"), "overdue") == (kept and kept.pending, kept and kept.tally)
+    assert (at("10:00:00"), "overdue") == (kept and kept.waiting_since, kept and kept.tally)
     world.see("13:00:00", status=status(1, ready()))
     kept = world.kept()
 
-    assert (kept and kept.pending, kept and kept.tally) == (UNSET, "at_rest")
+    assert (kept and kept.waiting_since, kept and kept.tally) == (None, "at_rest")
     assert len(world.told) == 1
 
 

@@ -137,35 +137,30 @@ def test_conditions_win_over_a_phase() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "observed", "explicit", "lag"),
+    ("status", "observed", "explicit"),
     [
-        ({"observedGeneration": 1}, 1, True, 1),
-        ({"observedGeneration": 2}, 2, True, 0),
-        ({"observedGeneration": 3}, 3, True, 0),
-        ({"conditions": [condition("Ready", observedGeneration=1)]}, 1, False, 1),
-        ({"conditions": [condition("Ready", observedGeneration=0)]}, None, False, 0),
-        ({"conditions": [condition("Other", observedGeneration=2)]}, None, False, 0),
+        ({"observedGeneration": 1}, 1, True),
+        ({"observedGeneration": 2}, 2, True),
+        ({"observedGeneration": 3}, 3, True),
+        ({"conditions": [condition("Ready", observedGeneration=1)]}, 1, False),
+        ({"conditions": [condition("Ready", observedGeneration=0)]}, None, False),
+        ({"conditions": [condition("Other", observedGeneration=2)]}, None, False),
         ({"conditions": [condition(type_, observedGeneration=seen) for type_, seen in (("Ready", 2), ("Synced", 1))]},
-         1, False, 1),
-        ({"observedGeneration": 1, "conditions": [condition("Ready", observedGeneration=2)]}, 2, True, 0),
-        ({"observedGeneration": 2, "conditions": [condition("Ready", observedGeneration=1)]}, 2, True, 0),
+         1, False),
+        ({"observedGeneration": 1, "conditions": [condition("Ready", observedGeneration=2)]}, 2, True),
+        ({"observedGeneration": 2, "conditions": [condition("Ready", observedGeneration=1)]}, 2, True),
     ],
 )  # fmt: skip
-def test_what_its_controller_has_seen(status: Any, observed: int | None, explicit: bool, lag: int) -> None:
+def test_what_its_controller_has_seen(status: Any, observed: int | None, explicit: bool) -> None:
     """The generation that the controller has seen stands in the status, or in the ready conditions: the lowest."""
     seen = of(status)
 
-    assert (observed, explicit, lag) == (seen.observed, seen.explicit, seen.lag)
+    assert (observed, explicit) == (seen.observed, seen.explicit)
 
 
 def test_that_a_generation_was_seen_is_ready_where_there_is_nothing_else() -> None:
     """Without conditions and phases, kstatus takes a controller that has seen the generation at its word."""
     assert (of({"observedGeneration": 2}).word, of({"observedGeneration": 2}).basis) == ("ready", "observed_generation")
-
-
-def test_an_object_without_a_generation_does_not_lag() -> None:
-    """A type that counts no generations is never behind."""
-    assert of({"observedGeneration": 1}, generation=None).lag == 0
 
 
 def test_deletion_is_seen() -> None:
@@ -290,13 +285,6 @@ def test_no_status_is_too_odd(status: Any, rules: Rules) -> None:
 def test_what_a_type_does_is_learned_from_its_objects(status: Any, generation: int, habits: Habits) -> None:
     """What a controller was seen to do may be expected of it, and nothing else."""
     assert habits == UNKNOWN.after(of(status, generation=generation))
-
-
-def test_a_controller_that_never_caught_up_does_not_lag() -> None:
-    """Where observedGeneration was never seen to catch up (a type without a status subresource), it says nothing."""
-    behind = of({"observedGeneration": 1})
-
-    assert (UNKNOWN.lag(behind), Habits(observes=True).lag(behind)) == (0, 1)
 
 
 def test_who_never_says_a_word_is_silent_until_there_is_one() -> None:

@@ -114,13 +114,35 @@ _COMMON = [
         "deploy/crds",
     ),
     Program("helm", Module("helm", "helm.sh/helm/v4"), "helm.sh/helm/v4/cmd/helm"),
+    Program(
+        "jaeger",
+        Module("jaeger", "github.com/jaegertracing/jaeger"),
+        "github.com/jaegertracing/jaeger/cmd/all-in-one",
+    ),
 ]
 PROGRAMS = {program.name: program for program in [*_kubernetes("kubernetes"), *_COMMON]}
 COMPAT_PROGRAMS = {program.name: program for program in [*_kubernetes("kubernetes-1.34"), *_COMMON]}
-# Measured by the benchmarks, and no test needs it: built only where it is asked for by name.
-_PEER = Program(
-    "kube-state-metrics", Module("kube-state-metrics", "k8s.io/kube-state-metrics/v2"), "k8s.io/kube-state-metrics/v2"
-)
+# What `make test` does without, and takes minutes: built only where it is asked for by name.
+_BY_NAME = [
+    # Measured by the benchmarks.
+    Program(
+        "kube-state-metrics",
+        Module("kube-state-metrics", "k8s.io/kube-state-metrics/v2"),
+        "k8s.io/kube-state-metrics/v2",
+    ),
+    # Of the whole stack, which `make e2e` and `make try` start.
+    Program(
+        "prometheus",
+        Module("prometheus", "github.com/prometheus/prometheus"),
+        "github.com/prometheus/prometheus/cmd/prometheus",
+    ),
+    Program(
+        "alertmanager",
+        Module("alertmanager", "github.com/prometheus/alertmanager"),
+        "github.com/prometheus/alertmanager/cmd/alertmanager",
+    ),
+    Program("loki", Module("loki", "github.com/grafana/loki/v3"), "github.com/grafana/loki/v3/cmd/loki"),
+]
 
 
 def find(name: str, *, compat: bool = False) -> Path | None:
@@ -154,7 +176,7 @@ def ensure(names: Iterable[str] = (), *, compat: bool = False) -> dict[str, Path
 
 
 def _program(name: str, *, compat: bool) -> Program:
-    programs = {**(COMPAT_PROGRAMS if compat else PROGRAMS), _PEER.name: _PEER}
+    programs = (COMPAT_PROGRAMS if compat else PROGRAMS) | {program.name: program for program in _BY_NAME}
     if name not in programs:
         raise BuildError(f"no test server is called {name!r}; there are {', '.join(programs)}")
     return programs[name]
@@ -219,7 +241,8 @@ def main(arguments: list[str] | None = None) -> int:
         "names",
         nargs="*",
         metavar="name",
-        help=f"one of {', '.join(PROGRAMS)}; by default all of these, and not {_PEER.name}",
+        help=f"one of {', '.join(PROGRAMS)}; by default all of these; "
+        f"or one of {', '.join(program.name for program in _BY_NAME)}",
     )
     parser.add_argument("--compat", action="store_true", help="the oldest supported Kubernetes instead of the newest")
     options = parser.parse_args(arguments)

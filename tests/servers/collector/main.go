@@ -1,4 +1,4 @@
-// Command collector is an OpenTelemetry Collector with the parts that the tests need: OTLP in, a file and the console out.
+// Command collector is an OpenTelemetry Collector with the parts that the tests need: OTLP in; files, the console and OTLP out.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/collector/confmap/provider/fileprovider"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/debugexporter"
+	"go.opentelemetry.io/collector/exporter/otlphttpexporter"
 	"go.opentelemetry.io/collector/otelcol"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
@@ -21,7 +22,9 @@ func factories() (otelcol.Factories, error) {
 	if parts.Receivers, err = otelcol.MakeFactoryMap[receiver.Factory](otlpreceiver.NewFactory()); err != nil {
 		return parts, err
 	}
-	parts.Exporters, err = otelcol.MakeFactoryMap[exporter.Factory](debugexporter.NewFactory(), fileexporter.NewFactory())
+	parts.Exporters, err = otelcol.MakeFactoryMap[exporter.Factory](
+		debugexporter.NewFactory(), fileexporter.NewFactory(), otlphttpexporter.NewFactory(),
+	)
 	return parts, err
 }
 
