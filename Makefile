@@ -78,13 +78,15 @@ image: .venv/.synced ## Build the image without a daemon and run it as a pod wou
 	$(BUILD) etcd kube-apiserver kube-controller-manager kubectl helm >/dev/null
 	TEST_IMAGE=1 $(RUN) pytest tests/deploy/test_image.py $(ARGS)
 
-check: .venv/.synced ## Style, types, layers, docstrings, spelling, lock file, deploy/
+check: .venv/.synced ## Style, types, layers, docstrings, spelling, lock file, dashboards/, deploy/
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) lint-imports
 	$(RUN) interrogate --quiet tests
 	$(RUN) codespell
+	$(RUN) python -m dashboards --check
+	$(RUN) pytest -q tests/dashboards/test_boards.py tests/dashboards/test_runbooks.py
 	$(RUN) python -m scripts.chart --check
 	$(RUN) hadolint --failure-threshold=style deploy/Dockerfile
 	uv lock --check

@@ -207,18 +207,18 @@ PAGE = Page(
                 (
                     8,
                     table(
-                        "How long it lasts", "Of the episodes that ended in the time that is chosen above: half, and"
-                        " nine of ten, were over after so long, by the class of who changed the object.",
+                        "How long it lasts", "Of the episodes that ended in the time that is chosen above, half (p50)"
+                        " and nine of ten (p90) were over within this, by the class of who changed the object.",
                         [
                             f"histogram_quantile(0.5, sum by (cause, le) (increase({LASTED}[$__range]))) >= 0",
                             f"histogram_quantile(0.9, sum by (cause, le) (increase({LASTED}[$__range]))) >= 0",
                         ],
                         {
                             "cause": Column("Changed by"),
-                            "Value #A": Column("Half", "s", width=110),
-                            "Value #B": Column("Nine of ten", "s", width=110),
+                            "Value #A": Column("p50", "s", width=110),
+                            "Value #B": Column("p90", "s", width=110),
                         },
-                        sort="Nine of ten",
+                        sort="p90",
                     ),
                 ),
                 (

@@ -50,7 +50,7 @@ PAGE = Page(
                 (
                     4,
                     stat(
-                        "Types followed", "Types that are followed, of which nothing is missed.",
+                        "Types followed", "Types of which everything that happens is seen.",
                         f"sum({P}_watch_synced{{{CLUSTER}}}) or vector(0)", steps=((None, "red"), (1, "green")),
                     ),
                 ),
@@ -132,10 +132,10 @@ PAGE = Page(
                     8,
                     lines(
                         "Until a change is in the journal", "From when a change happened, as its object tells to the"
-                        " second, to its commit.",
+                        " second, to its commit: for half of them (p50) and for 99 of 100 (p99).",
                         [
-                            Query(quantile(0.5, "change_lag_seconds"), "half"),
-                            Query(quantile(0.99, "change_lag_seconds"), "99 of 100"),
+                            Query(quantile(0.5, "change_lag_seconds"), "p50"),
+                            Query(quantile(0.99, "change_lag_seconds"), "p99"),
                         ],
                         "s",
                     ),
@@ -195,10 +195,10 @@ PAGE = Page(
                 (
                     8,
                     lines(
-                        "Commits", "How long a commit takes, half of them and 99 of 100.",
+                        "Commits", "Half (p50) and 99 of 100 (p99) of the commits took no longer than this.",
                         [
-                            Query(quantile(0.5, "journal_commit_seconds"), "half"),
-                            Query(quantile(0.99, "journal_commit_seconds"), "99 of 100"),
+                            Query(quantile(0.5, "journal_commit_seconds"), "p50"),
+                            Query(quantile(0.99, "journal_commit_seconds"), "p99"),
                         ],
                         "s",
                     ),

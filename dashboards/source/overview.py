@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.source.page import PLACE, RECORDS, Page, Row, to, to_kind
+from dashboards.source.page import CLUSTER, PLACE, RECORDS, Page, Row, to, to_kind
 from dashboards.source.panels import BAD_FROM_ONE, WORTH_A_LOOK_FROM_ONE, Column, Query, lines, log, stat, table
 from dashboards.source.vocabulary import (
     CHANGES,
@@ -20,7 +20,7 @@ from dashboards.source.vocabulary import (
 )  # fmt: skip
 
 
-FIRING = 'ALERTS{alertname=~"CustomResource.*", alertstate="firing"}'
+FIRING = f'ALERTS{{{CLUSTER}, alertname=~"CustomResource.*", alertstate="firing"}}'
 PAGE = Page(
     uid="customresource-overview",
     title="Custom resources / Overview",

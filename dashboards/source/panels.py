@@ -268,7 +268,7 @@ def _table_of(columns: dict[str, Column], sort: str, *, falling: bool) -> table_
         if column.unit:
             said.append(("unit", column.unit))
         if column.link:
-            said.append(("links", [{"title": f"Open this {column.title.lower()}", "url": column.link}]))
+            said.append(("links", [{"title": "All about it", "url": column.link}]))
         if column.width:
             said.append(("custom.width", column.width))
         if column.steps:

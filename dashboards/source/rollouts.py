@@ -82,8 +82,8 @@ PAGE = Page(
                 (
                     4,
                     stat(
-                        "Nine of ten within", "In so long nine of ten changes came true, of those that did in the time"
-                        " that is chosen above.",
+                        "p90 until it came true", "Nine of ten changes came true within this, of those that did in the"
+                        " time that is chosen above.",
                         quantile(0.9, window="$__range", function="increase"), "s", empty="none came true",
                     ),
                 ),
@@ -128,12 +128,12 @@ PAGE = Page(
                 (
                     8,
                     lines(
-                        "Until a change comes true", "In so long half, nine of ten, and 99 of 100 changes came true. A"
-                        " dot leads to the trace of one of them.",
+                        "Until a change comes true", "Half (p50), nine of ten (p90) and 99 of 100 (p99) changes came"
+                        " true within this. A dot leads to the trace of one of them.",
                         [
-                            Query(quantile(0.5), "half"),
-                            Query(quantile(0.9), "nine of ten"),
-                            Query(quantile(0.99), "99 of 100"),
+                            Query(quantile(0.5), "p50"),
+                            Query(quantile(0.9), "p90"),
+                            Query(quantile(0.99), "p99"),
                         ],
                         "s", exemplars=True,
                     ),
@@ -171,8 +171,8 @@ PAGE = Page(
                 (
                     24,
                     table(
-                        "By kind", "Of each kind the rollouts that ended in the time that is chosen above, those that"
-                        " failed or timed out, and in how long half and nine of ten of the others came true.",
+                        "By kind", "Of each kind the rollouts that ended in the time that is chosen above, those"
+                        " that failed or timed out, and within what half (p50) and nine of ten (p90) came true.",
                         [
                             f"sum by ({KIND}) (increase({_ENDED}[$__range])) > 0",
                             f"sum by ({KIND}) (increase({_FAILED}[$__range])) > 0",
@@ -185,8 +185,8 @@ PAGE = Page(
                             "customresource_kind": Column("Kind", link=to_kind("customresource-rollouts")),
                             "Value #A": Column("Rollouts", "none", width=120),
                             "Value #B": Column("Failed", "none", width=120, steps=((None, "text"), (0.5, "red"))),
-                            "Value #C": Column("Half", "s", width=120),
-                            "Value #D": Column("Nine of ten", "s", width=120),
+                            "Value #C": Column("p50", "s", width=120),
+                            "Value #D": Column("p90", "s", width=120),
                         },
                         sort="Rollouts",
                     ),

@@ -93,7 +93,7 @@ class DriftMetrics:
         """Take over what the journal holds: counts by (group, kind, namespace, tally), and the objects to be shown."""
         for (group, kind, namespace, tally), count in tallies.items():
             self._count((group, kind, namespace), tally, count)
-        self.feed(shown)
+        self.feed(map(self._held, shown))
 
     def committed(self, batch: Batch) -> None:
         """Take in a batch that is in the journal now."""
@@ -116,12 +116,7 @@ class DriftMetrics:
             verdict = record.verdict
             place = tuple(map(label_value, (verdict.group, verdict.kind, verdict.namespace)))
             cause = "unknown" if verdict.cause is UNSET else verdict.cause
-            ends = [(EPISODES, *place, cause, by) for by in RESOLVED_BY]
-            for series in ends:  # so that its end is a growth
-                if series not in self._lines:
-                    self._lines.put(series, 0.0)
-            for by in RESOLVED_BY:
-                self._durations.hold((verdict.group, verdict.kind, cause, by))
+            self._hold(verdict.group, verdict.kind, verdict.namespace, cause)
             if record.event == "drift.closed" and record.resolved_by is not UNSET and record.duration is not UNSET:
                 counted = (EPISODES, *place, cause, record.resolved_by)
                 self._lines.add(counted, 1.0)
@@ -160,6 +155,22 @@ class DriftMetrics:
         """Give the families as text, in a stable order."""
         parts = (self._lines, self._objects, self._durations)
         return b"".join(part.render(openmetrics=openmetrics) for part in parts)
+
+    def _held(self, shown: tuple[ObjectKey, str, State]) -> tuple[ObjectKey, str, State]:
+        """Show the ends that an episode of a former run can have."""
+        key, kind, state = shown
+        episode = held(state).episode
+        if episode is not None and episode.opened is not None:
+            self._hold(key.group, kind, key.namespace, episode.cause)
+        return shown
+
+    def _hold(self, group: str, kind: str, namespace: str, cause: str) -> None:
+        """Show all ends of an episode at 0, so that its end is a growth."""
+        for by in RESOLVED_BY:
+            series = (EPISODES, *map(label_value, (group, kind, namespace)), cause, by)
+            if series not in self._lines:
+                self._lines.put(series, 0.0)
+            self._durations.hold((group, kind, cause, by))
 
     def _count(self, where: tuple[str, str, str], tally: str, grown: int) -> None:
         declarer, state, exists = tallied(tally)

@@ -126,6 +126,22 @@ def test_everything_can_be_chosen() -> None:
     assert not re.search(r"\bcluster,|\.cluster\b|customresource-exporter\"|example\.com|github", everything)
 
 
+def test_everything_can_be_written_for_another_set_up(promtool: Promtool, tmp_path: Path) -> None:
+    """With `--output` the same files are made elsewhere, with other addresses, job and label, and are rules as well."""
+    asked = ["--grafana=https://graphs/", "--runbooks=https://books", "--job=other", "--cluster-label=where"]
+    command = [sys.executable, "-m", "dashboards", f"--output={tmp_path}", *asked]
+    subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True)
+    text = (tmp_path / "rules/alerts.yaml").read_text(encoding="utf-8")
+
+    assert "https://graphs/d/customresource-object?var-cluster={{ $labels.where }}&" in text
+    assert not re.search(r"grafana\.example|github\.com|customresource-exporter\"|\bby \(cluster", text)
+    assert 'up{job="other"}' in text
+    assert (tmp_path / "object.json").read_bytes() == (ROOT / "dashboards/object.json").read_bytes()
+    for file in FILES:
+        checked = promtool("check", "rules", "--lint=all", "--lint-fatal", str(tmp_path / f"rules/{file}.yaml"))
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
 def test_whatever_is_a_place_is_filled() -> None:
     """No place is left over, and a text may fill one, such as that of a template of Helm."""
     (alert,) = [one for one in alerts.ALERTS if one.name == "CustomResourceDriftMass"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CONFIGURATION = "docs/reference/configuration.md"
 # What a block of YAML that is no configuration of ours has at its top.
-OTHERS = {"apiVersion", "scrape_configs", "groups"}
+OTHERS = {"apiVersion", "scrape_configs", "groups", "rule_files"}
 
 
 def config_keys(parents: tuple[str, ...] = ()) -> Iterator[str]:

@@ -192,6 +192,15 @@ def test_the_end_of_an_episode_is_a_growth() -> None:
     assert samples(shown, f"{drift.DURATION}_count")["declarer",] == 1
 
 
+def test_after_a_restart_the_end_of_an_episode_is_a_growth() -> None:
+    """What goes on when the exporter starts has its ends at 0; what has not been told yet has none."""
+    told, pending = state(), state("pending")
+    shown = metrics()
+    shown.load({}, [(key(), "Widget", told), (key(kind="Gadget"), "Gadget", pending)])
+    assert samples(shown, drift.EPISODES) == {("human", by): 0 for by in RESOLVED_BY}
+    assert samples(shown, f"{drift.DURATION}_count") == {(by,): 0 for by in RESOLVED_BY}
+
+
 # -- single objects ------------------------------------------------------------------------------------------------
 
 
@@ -358,6 +367,7 @@ def test_what_is_loaded_is_what_was_committed() -> None:
     lived, loaded = metrics(), metrics()
     lived.objects(*WHERE, 4)
     lived.committed(moved(kept, {key(str(number)): state() for number in range(3)}))
+    lived.count([transition("drift.opened")])
     lived.committed(moved(kept, {key("0"): state("in_sync"), key("1"): None, key("3"): state(uid="")}))
     loaded.objects(*WHERE, 4)
     tallies: dict[tuple[str, str, str, str], int] = {}
