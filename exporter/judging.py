@@ -130,7 +130,8 @@ class Judging:
         """Tell by what objects are judged now: a rule that has expired is another rule."""
         config = self._config
         expired = [rule.reason for rule in self._rules.expired(self._clock().date())]
-        by = (__version__, config.drift, config.rollout, config.changes.writers, expired)
+        changes = config.changes  # a value that has become secret is judged again as well, and kept without it
+        by = (__version__, config.drift, config.rollout, changes.writers, changes.redact, expired)
         return hashlib.sha256(msgspec.json.encode(by, order="deterministic")).hexdigest()
 
     def _ask_all(self) -> None:

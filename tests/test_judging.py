@@ -115,6 +115,7 @@ OTHERS: list[Any] = [
     Config(rollout=RolloutSettings(timeout_ns=1)),
     Config(rollout=RolloutSettings(rules=(Rules(),))),
     Config(changes=Changes(writers=Writers(human=("deploy-portal",)))),
+    Config(changes=Changes(redact=("/spec/code",))),
 ]
 
 

@@ -92,6 +92,7 @@ class Listener:
             msg = f"cannot listen on {self.address} anew: {error.strerror}; it goes on as before"
             raise ListenError(msg) from error
         self._door.change(loaded)
+        # uvloop hands over a connection as it accepts it; asyncio's own loop would lose one that it is just accepting.
         if self._site is not None:
             await self._site.stop()
         self._site = site

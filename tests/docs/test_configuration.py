@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 CONFIGURATION = "docs/reference/configuration.md"
 # What a block of YAML that is no configuration of ours has at its top.
-OTHERS = {"apiVersion", "scrape_configs", "groups", "rule_files"}
+WEB = {"tls_server_config", "http_server_config", "basic_auth_users", "rate_limit"}
+OTHERS = {"apiVersion", "scrape_configs", "groups", "rule_files"} | WEB
 
 
 def config_keys(parents: tuple[str, ...] = ()) -> Iterator[str]:

@@ -237,3 +237,22 @@ def test_twenty_reloads_under_writes_lose_nothing(ground: Ground, tmp_path: Path
         assert counted == sorted(counted)
         assert connection.sock is socket
         connection.close()
+
+
+def test_a_redaction_that_comes_holds_from_then_on(ground: Ground, tmp_path: Path) -> None:
+    """What was stored in the clear before is told in the clear no more: not as it was, and not as what drifted."""
+    applied = {"apiVersion": f"{A}/v1", "kind": "Widget", "metadata": {"name": "one"}, "spec": {"code": "old-needle"}}
+    annotations = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(applied)}
+    ground.create(A, "one", {"code": "old-needle"}, manager="kubectl-client-side-apply", annotations=annotations)
+    ground.patch(A, "one", {"code": "live-needle"})
+    drift = {"settle": "0s", "clear": "0s"}
+    with Running(ground, tmp_path, watching(A, drift=drift), "--web.enable-lifecycle") as exporter:
+        eventually(lambda: "live-needle" in json.dumps(exporter.drift()))
+        exporter.write(watching(A, drift=drift, changes={"redact": ["/spec/code"]}))
+        assert exporter.post()[0] == 200
+        eventually(lambda: [one["state"] for one in exporter.drift() if "needle" not in json.dumps(one)] == ["drifted"])
+        ground.patch(A, "one", {"size": 1})
+        eventually(lambda: exporter.told() == [(A, "one")])
+        ground.patch(A, "one", {"code": "new-needle"})
+        eventually(lambda: exporter.told() == [(A, "one")] * 2)
+        assert "needle" not in json.dumps(exporter.changes())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import bcrypt
 import pytest
 import trustme
+import uvloop
 
 from exporter.errors import ConfigError
 from tests.web.folder import ALICE, BASIC, REFUSED, Folder, ask, mutual, serving, tls, trusting
@@ -17,7 +19,6 @@ from tests.web.folder import ALICE, BASIC, REFUSED, Folder, ask, mutual, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.web.folder import Served
 
@@ -434,3 +435,43 @@ async def _over(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> i
     length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
     await reader.readexactly(int(length.split(b":")[1]))
     return int(head.split(b" ", 2)[1])
+
+
+# -- many at once ---------------------------------------------------------------------------------------------
+
+
+async def _ask_while_certificates_change(folder: Folder) -> None:
+    """Connect anew all the time, and ask over one connection all the time, while the certificate changes."""
+    folder.write(BASIC, tls())
+    context = trusting(folder.authority)
+    async with serving(folder) as served:
+        reader, writer = await asyncio.open_connection(*_place(served), ssl=context)
+        found: list[int] = []
+        done = asyncio.Event()
+
+        async def connect() -> None:
+            while not done.is_set():
+                found.append(await ask(served.url, context, ALICE))
+
+        asking = [asyncio.create_task(connect()) for _ in range(4)]
+        before = _descriptors()
+        for _ in range(50):
+            folder.issue()
+            await served.reload()
+            assert await _over(reader, writer) == 401
+        done.set()
+        await asyncio.gather(*asking)
+        writer.transport.abort()
+        assert len(found) >= 4
+        assert set(found) == {200}
+        await asyncio.sleep(0.1)  # what was closed is let go of in the next turns of the loop
+        assert _descriptors() <= before + 2
+
+
+def test_nobody_is_turned_away_while_certificates_change(folder: Folder) -> None:
+    """No connection is refused or broken by fifty reloads, on the program's own loop; no listener is left behind."""
+    uvloop.run(asyncio.wait_for(_ask_while_certificates_change(folder), 50.0))
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
