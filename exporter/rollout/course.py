@@ -81,8 +81,7 @@ def take(desk: Desk, look: Look, place: Callable[[], Place], timeout: int, at: i
     if now.speaks and not spoke:
         await_child(desk, key)
         adopt(desk, key, at)
-        if before is not None:
-            move_on(desk, before.now, key)
+        move_on(desk, None if before is None else before.now, key)
     if (running := desk.running(key)) is not None:
         desk.belong(running.now)
 

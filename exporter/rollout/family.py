@@ -75,9 +75,34 @@ def adopt(desk: Desk, key: ObjectKey, at: int) -> None:
         _adopt_held(desk, owned, owner, at)
 
 
+def move_on(desk: Desk, before: Open | None, key: ObjectKey) -> None:
+    """Give a rollout that has begun those owned ones that did not begin before it, though one before it took them.
+
+    Args:
+        desk: what is kept
+        before: the rollout that it supersedes, if it does
+        key: the object
+
+    """
+    owner = desk.running(key)
+    spans = [one.rollout.span for one in owner.kept.held] if owner is not None else []
+    for span in [*spans, before.begun.span] if before is not None else spans:
+        for below in desk.below(span):
+            owner, child = desk.running(key), desk.running(below)
+            if owner is None:
+                return
+            its = owner.now.begun
+            mine = child is not None and child.now.begun.parent == span and child.now.begun.started >= its.started
+            if child is not None and mine and _may_hold(desk, owner, child):
+                _belong(desk, child, _spot_of(owner))
+            kept = desk.get(below)
+            held = () if kept is None else (one.rollout for one in kept.held)
+            _take(desk, below, {one.span for one in held if one.parent == span and one.started >= its.started}, owner)
+
+
 def _adopt_held(desk: Desk, key: ObjectKey, owner: Running, at: int) -> None:
     """Take in those rollouts of an owned object that had not ended long before, and are not told yet."""
-    kept, its = desk.get(key), owner.now.begun
+    kept = desk.get(key)
     taken = {
         one.rollout.span
         for one in (() if kept is None else kept.held)
@@ -85,25 +110,22 @@ def _adopt_held(desk: Desk, key: ObjectKey, owner: Running, at: int) -> None:
         and _began_in(desk, owner, one.rollout)
         and at < max(one.over, to_nanoseconds(one.rollout.started) + _EARLIER)
     }
-    if kept is not None and taken and key != owner.key:
-        held = tuple(
-            replace(one, rollout=replace(one.rollout, parent=its.span), owner=owner.key, owners=())
-            if one.rollout.span in taken
-            else one
-            for one in kept.held
-        )
-        desk.put(key, replace(kept, held=held))
-        _retrace(desk, key, taken, its.trace)
+    _take(desk, key, taken, owner)
 
 
-def move_on(desk: Desk, before: Open, key: ObjectKey) -> None:
-    """Give a rollout that supersedes another one those owned ones that began after it, and go on."""
-    for uid in before.waiting:
-        owner, child = desk.running(key), desk.find(uid)
-        if owner is None or child is None or child.now.begun.parent != before.begun.span:
-            continue
-        if child.now.begun.started >= owner.now.begun.started and _may_hold(desk, owner, child):
-            _belong(desk, child, _spot_of(owner))
+def _take(desk: Desk, key: ObjectKey, spans: set[str], owner: Running) -> None:
+    """Let rollouts of an object that have ended and are not told yet belong to one that goes on."""
+    kept, its = desk.get(key), owner.now.begun
+    if kept is None or not spans or key == owner.key:
+        return
+    held = tuple(
+        replace(one, rollout=replace(one.rollout, parent=its.span), owner=owner.key, owners=())
+        if one.rollout.span in spans
+        else one
+        for one in kept.held
+    )
+    desk.put(key, replace(kept, held=held))
+    _retrace(desk, key, spans, its.trace)
 
 
 def await_child(desk: Desk, key: ObjectKey) -> None:
@@ -207,7 +229,7 @@ def _spot(desk: Desk, uid: str, child: Running) -> _Spot | None:
         for one in kept.held if key != child.key else ():
             its = one.rollout
             start = to_nanoseconds(its.started)
-            if start - _EARLIER <= began <= one.over:
+            if start - _EARLIER <= began < one.over:
                 spots.append(_Spot(key, its.trace, its.span, start))
     return max(spots, key=lambda spot: (spot.began <= began, -abs(spot.began - began)), default=None)
 

@@ -245,13 +245,15 @@ def _transitions(now: Open, look: Look) -> tuple[tuple[Mark, ...], Timestamp]:
     marks = []
     for one in look.readiness.conditions:
         was = before.pop(one.type, None)
-        moved = one.since if was is None or was.since != one.since else UNSET
+        moved = UNSET if was is not None and was.since == one.since else one.since
         # In a gap it may have gone and come back; else who writes a new time for the same status has no transition.
         if was is not None and was.status == one.status and (not gap or moved is UNSET):
             continue
+        # Twice within a second it has the same time; then the writer's is the better one.
+        given = happened if moved is UNSET else moved
         marks.append(
             Mark(one.type, one.status, one.reason, one.message, was.status if was else "",
-                 moment(look.observed, moved, look.lateness, started), one.since)
+                 moment(look.observed, given, look.lateness, started), one.since)
         )  # fmt: skip
     latest = max((mark.at for mark in marks), default=at)
     marks.extend(Mark(gone.type, "", "", "", gone.status, at) for gone in before.values())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -73,7 +74,9 @@ def played(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Played
 
 
 async def _play(cluster: Cluster, directory: Path) -> Played:
-    async with reach(cluster.kubeconfig) as wire, watching(wire, (CERTIFICATES, REQUESTS, ISSUERS)) as truth:
+    paths = (CERTIFICATES, REQUESTS, ISSUERS)
+    async with reach(cluster.kubeconfig) as wire, AsyncExitStack() as watch:
+        truth = await watch.enter_async_context(watching(wire, paths))
         await wire.post("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
         # From these an exporter that comes first learns how the types report.
         await _issuer(wire, "self")
@@ -81,6 +84,7 @@ async def _play(cluster: Cluster, directory: Path) -> Played:
         await truth.comes(lambda: _ready(truth, "older", 1))
         with lanes(cluster, directory, json.dumps(CONFIG)) as both:
             await _issue(wire, truth, both)
+            await watch.aclose()
             told = [await asyncio.to_thread(lane.tells, 2 * len(TOLD) - 1) for lane in both]
     return Played(truth, *told)
 
@@ -89,11 +93,13 @@ async def _issue(wire: Wire, truth: Truth, both: Lanes) -> None:
     """One of them is killed when all has just begun, and once more when all begins again."""
     labelled = await wire.merge(f"{CERTIFICATES}/older", {"metadata": {"labels": {"seen": "yes"}}})
     await both.killed.sees(labelled.version)
-    issuers = {"web": "self", "renamed": "self", "lost": "self", "waiting": "late", "hopeless": "nowhere"}
-    for name, issuer in issuers.items():
+    first = ("web", "renamed", "lost")
+    for name, issuer in {**dict.fromkeys(first, "self"), "waiting": "late", "hopeless": "nowhere"}.items():
         await _certificate(wire, name, issuer)
     await both.killed.kill()
-    await truth.comes(lambda: all(_ready(truth, name, 1) for name in ("web", "renamed", "lost")))
+    await truth.comes(lambda: all(_ready(truth, name, 1) for name in first))
+    # What is lost before it has lasted was never there.
+    await asyncio.to_thread(both.steady.tells, 2 * len(first))
     await both.killed.up()
     await wire.merge(f"{CERTIFICATES}/renamed", {"spec": {"dnsNames": ["other.example.com"]}}, who=WE)
     await wire.delete(f"/api/v1/namespaces/{NAMESPACE}/secrets/lost")

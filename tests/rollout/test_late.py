@@ -47,6 +47,18 @@ def test_what_is_seen_all_at_once_keeps_its_stages() -> None:
     ]
 
 
+def test_a_condition_that_moved_twice_within_a_second_has_the_time_of_its_writer() -> None:
+    """Then lastTransitionTime is the same as before, and says nothing of when it moved."""
+    world = created()
+    world.see("10:00:01", status=status(1, ready("False", lastTransitionTime=stamp("10:00:01"))))
+    world.restart("10:10:00")
+    meta = {"managedFields": [entry("op", "status.conditions", time=stamp("10:00:01"), subresource="status")]}
+    world.see("10:10:00", status=status(1, ready(lastTransitionTime=stamp("10:00:01"))), meta=meta)
+    world.pass_time("10:11:00")
+
+    assert only(world).ended == at("10:00:01")
+
+
 def test_what_an_object_began_with_is_no_stage() -> None:
     """Conditions that came with the change itself took no time."""
     world = created(status=status(1, FALSE))
