@@ -195,6 +195,58 @@ def test_what_happened_while_nobody_watched_is_one_trace(order: tuple[Callable[[
     }
 
 
+def _app_twice(world: World) -> None:
+    edit = [entry("op", "spec.size", time=stamp("14:10:00"))]
+    if world.kept("app", "App") is None:
+        world.see(_SEEN, kind="App", name="app", event="added")
+    say(world, "App", "app", "True", "14:00:04")
+    world.see(_SEEN, kind="App", name="app", generation=2, meta={"managedFields": edit},
+              status=status(1, ready(lastTransitionTime=stamp("14:00:04"))))  # fmt: skip
+    say(world, "App", "app", "False", "14:10:01", generation=2, entries=edit)
+    say(world, "App", "app", "True", "14:10:06", generation=2, entries=edit)
+
+
+def _part_each_time(world: World) -> None:
+    for name, clock in (("first", "14:00:02"), ("second", "14:10:02")):
+        world.see(_SEEN, kind="Part", name=name, event="added", owners=("App-app",))
+        say(world, "Part", name, "True", clock, owners=("App-app",))
+
+
+def _leaf_of_the_first(world: World) -> None:
+    world.see(_SEEN, event="added", owners=("Part-first",))
+    say(world, "Widget", "web", "True", "14:00:03", owners=("Part-first",))
+
+
+@pytest.mark.parametrize("order", list(permutations((_app_twice, _part_each_time, _leaf_of_the_first))))
+@pytest.mark.parametrize("known_before", [False, True])
+def test_what_an_owner_began_belongs_to_the_rollout_that_began_it(
+    order: tuple[Callable[[World], None], ...], known_before: bool
+) -> None:
+    """Though the owner began anew, and was done twice, before anybody saw what it made, or only after that."""
+    world = known()
+    world.created |= {
+        "App-app": stamp("14:00:00"), "Part-first": stamp("14:00:01"), "Part-second": stamp("14:10:01"),
+        "Widget-web": stamp("14:00:02"),
+    }  # fmt: skip
+    if known_before:
+        world.see("14:00:00", kind="App", name="app", event="added")
+    world.restart("14:59:59")
+    for see in order:
+        see(world)
+        world.pass_time("15:00:01")
+    assert world.told == []
+    world.pass_time("15:01:00")
+
+    told = {one.span: one for whole in world.told for one in whole.all()}
+    above = {one.name: (told[one.parent].name, told[one.parent].generation) for one in told.values() if one.parent}
+    assert above == {"first": ("app", 1), "second": ("app", 2), "web": ("first", 1)}
+    assert all(one.trace == told[one.parent].trace for one in told.values() if one.parent)
+    assert sorted(tree(one)[0] for one in told.values()) == [
+        "app 1 converged", "app 2 converged", "first 1 converged", "second 1 converged", "web 1 converged",
+    ]  # fmt: skip
+    assert not any(state.due for state in world.pages.states.values())
+
+
 def test_a_part_that_is_seen_first_does_not_end_its_owner_by_time() -> None:
     """While nobody watched the time was up for the owner, but it had been ready by then: that is still to be seen."""
     world = known()
