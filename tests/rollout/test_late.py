@@ -59,6 +59,18 @@ def test_a_condition_that_moved_twice_within_a_second_has_the_time_of_its_writer
     assert only(world).ended == at("10:00:01")
 
 
+@pytest.mark.parametrize(("restarts", "ended"), [(False, "10:00:05"), (True, "10:00:03")])
+def test_after_a_restart_two_seconds_are_late(restarts: bool, ended: str) -> None:
+    """Clocks differ, so what an object tells counts only for what is seen late, which after a restart is most."""
+    world = created()
+    if restarts:
+        world.restart("10:00:04")
+    world.see("10:00:05", status=status(1, ready(lastTransitionTime=stamp("10:00:03"))))
+    world.pass_time("10:01:00")
+
+    assert only(world).ended == at(ended)
+
+
 def test_what_an_object_began_with_is_no_stage() -> None:
     """Conditions that came with the change itself took no time."""
     world = created(status=status(1, FALSE))
@@ -112,6 +124,32 @@ def test_a_part_that_is_superseded_just_before_its_owner_is_seen_belongs_to_it(c
     every = {told.generation: told for one in world.told for told in one.all() if told.name == "part"}
     assert every[2].links == (Link(every[1].trace, every[1].span, "previous"),)
     assert all(one.trace == told.trace for told in world.told for one in told.all())
+
+
+def test_what_a_part_held_when_its_owner_is_seen_comes_with_it() -> None:
+    """All of it goes into the owner's trace: also what had ended below what had ended."""
+    world = known()
+    part(world, "10:00:00")
+    world.see("10:00:00.1", event="added", owners=("Part-part",))
+    world.see("10:00:00.2", event="deleted", owners=("Part-part",))
+    edit_part(world, "10:00:00.4")
+    app(world, "10:00:00.6")
+    app(world, "10:00:06", 1, ready())
+    world.pass_time("10:30:00")
+
+    (told, *_) = world.told
+    assert tree(told) == ("app 1 converged", ("part 1 superseded", ("web 1 deleted",)))
+    assert {one.trace for one in told.all()} == {told.trace}
+
+
+def test_what_is_held_of_an_object_that_was_made_anew_is_told() -> None:
+    """The one of before is gone, with what it waited for."""
+    world = known()
+    part(world, "10:00:00")
+    edit_part(world, "10:00:00.4")
+    world.see("10:00:00.6", name="part", kind="Part", uid="another", event="added", owners=("App-app",))
+
+    assert [tree(told)[0] for told in world.told] == ["part 1 superseded", "part 2 deleted"]
 
 
 def test_what_waits_for_an_owner_that_never_comes_is_told_alone() -> None:
