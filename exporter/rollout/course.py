@@ -17,7 +17,6 @@ from exporter.rollout.family import (
     family,
     hand_over,
     join,
-    may_yet_be_owned,
     move_on,
 )
 from exporter.rollout.lifecycle import (
@@ -32,6 +31,7 @@ from exporter.rollout.lifecycle import (
     unready,
 )
 from exporter.rollout.telling import close
+from exporter.rollout.values import Kept
 from exporter.timestamps import to_nanoseconds
 
 
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from exporter.model import ObjectKey
-    from exporter.records import Rollout
     from exporter.rollout.desk import Desk, Running
     from exporter.rollout.lifecycle import End, Place
     from exporter.rollout.values import Look
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
 Sight = Literal["clear", "late", "partial"]
 
 
-def take(desk: Desk, look: Look, place: Callable[[], Place], timeout: int, at: int, *, late: bool) -> None:
+def take(desk: Desk, look: Look, place: Callable[[], Place], timeout: int, at: int) -> None:
     """Take in a look at an object: it may end a rollout, begin one, carry one on, or show the object at rest.
 
     Args:
@@ -60,24 +59,18 @@ def take(desk: Desk, look: Look, place: Callable[[], Place], timeout: int, at: i
         place: what ids are made of
         timeout: how long a rollout of it may take, nanoseconds
         at: when what it shows happened, nanoseconds since the Unix epoch
-        late: much is seen late now, and nothing says in which order
 
     """
     key = look.key
     habits = desk.habits(key)
-    running = desk.running(key)
-    earlier: tuple[Rollout, ...] = ()
-    if running is not None and (end_ := end_by_look(running.now, look)):
-        seen = to_nanoseconds(look.observed)
-        hold = not look.readiness.deleting and may_yet_be_owned(running.now, seen, late=late)
-        earlier = end(desk, running, end_, look.observed, hold=hold)
-        desk.belong(running.now)
+    before = desk.running(key)
+    if before is not None and (end_ := end_by_look(before.now, look)):
+        end(desk, before, end_, look.observed, at)
+        desk.belong(before.now)
     kept = desk.get(key)
-    begun = open_rollout(kept, look, habits, timeout, place, earlier)
+    begun = open_rollout(kept, look, habits, timeout, place)
     kept = begun or kept
     if kept is None or kept.open is None:
-        for one in earlier:
-            desk.tell(one)
         desk.put(key, at_rest(kept, look, habits))
         return
     spoke = begun is None and kept.open.speaks
@@ -88,8 +81,7 @@ def take(desk: Desk, look: Look, place: Callable[[], Place], timeout: int, at: i
     if now.speaks and not spoke:
         await_child(desk, key)
         adopt(desk, key, at)
-        if running is not None:
-            move_on(desk, running.now, key)
+        move_on(desk, None if before is None else before.now, key)
     if (running := desk.running(key)) is not None:
         desk.belong(running.now)
 
@@ -98,11 +90,15 @@ def let_go(desk: Desk, key: ObjectKey, observed: Timestamp, *, deleted: bool) ->
     """Forget an object; a rollout of it that is open ends, and is told if the object was deleted."""
     running = desk.running(key)
     if running is not None and deleted:
-        end(desk, running, cut_short(running.now, "deleted", observed), observed)
+        end(desk, running, cut_short(running.now, "deleted", observed), observed, to_nanoseconds(observed))
         desk.belong(running.now)
     elif running is not None:
-        hand_over(desk, running.now, None)
-    desk.put(key, None)
+        hand_over(desk, key, running.now, None, 0)
+    kept = desk.get(key)
+    if kept is not None and kept.held:
+        desk.put(key, Kept(uid=kept.uid, group=kept.group, kind=kept.kind, held=kept.held, until=kept.until))
+    else:
+        desk.put(key, None)
 
 
 def pass_time(desk: Desk, key: ObjectKey, at: int, observed: Timestamp, sight: Sight) -> None:
@@ -126,31 +122,27 @@ def pass_time(desk: Desk, key: ObjectKey, at: int, observed: Timestamp, sight: S
         end_ = None if first is None else end_by_time(first.now, at, desk.limits)
         if first is None or end_ is None:
             return
-        end(desk, first, end_, observed)
+        end(desk, first, end_, observed, deadline(first.now, desk.limits))
 
 
-def end(desk: Desk, running: Running, how: End, observed: Timestamp, *, hold: bool = False) -> tuple[Rollout, ...]:
-    """End a rollout: it is told, or given to the one that it belongs to.
+def end(desk: Desk, running: Running, how: End, observed: Timestamp, over: int) -> None:
+    """End a rollout: it is told, held, or given to the one that it belongs to.
 
     Args:
         desk: what is kept
         running: the rollout
         how: it has ended
         observed: when that is noticed
-        hold: it is given back instead, with what is told of the same object's rollouts before
+        over: until when it went on, nanoseconds since the Unix epoch: it may have come to its end before
 
     """
     if how.result == "timed_out":  # so have those that it waits for, and are told with it
         for child in children(desk, running):
-            end(desk, child, cut_short(child.now, "timed_out", how.at), observed)
+            end(desk, child, cut_short(child.now, "timed_out", how.at), observed, over)
         running = desk.running(running.key) or running
     desk.put(running.key, closed(running.kept, how))
     if how.result is None:
         desk.learn(running.key, desk.habits(running.key).unsaid())
-        hand_over(desk, running.now, None)
-        return ()
-    rollout = close(running.now, how.result, how, observed)
-    if hold:
-        return (*running.now.earlier, rollout)
-    hand_over(desk, running.now, rollout)
-    return ()
+        hand_over(desk, running.key, running.now, None, over)
+    else:
+        hand_over(desk, running.key, running.now, close(running.now, how.result, how, observed), over)

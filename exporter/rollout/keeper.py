@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from exporter.rollout.course import let_go, pass_time, take
 from exporter.rollout.desk import Desk, Hints
+from exporter.rollout.family import release
 from exporter.rollout.lifecycle import begins, moment
 from exporter.rollout.readiness import read
 from exporter.rollout.rules import Rulebook
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 NAME = "rollout"
 # After a restart, nothing ends by time until there was time to see what happened meanwhile.
 _GRACE = 20_000_000_000
+# What is seen so long after it is said to have happened is seen late: clocks differ. After a restart much is.
+_LATE, _CLOSE = 3_000_000_000, 1_000_000_000
 
 
 class RolloutKeeper:
@@ -87,13 +90,17 @@ class RolloutKeeper:
         if state is not None and at < self._until:
             book.keep(key, replace(state, due=self._until))
             return
-        desk = self._desk(book)
+        desk = self._desk(book, "clear")
+        for held in desk.held():
+            kept = desk.get(held)
+            if kept is not None and kept.until <= at:
+                release(desk, held)
         pass_time(desk, key, at, from_nanoseconds(at), self._sight(at))
         desk.touch(key)
         desk.close()
 
-    def _desk(self, book: Book) -> Desk:
-        return Desk(book, self._hints, self._habits, self._limits)
+    def _desk(self, book: Book, sight: Sight) -> Desk:
+        return Desk(book, self._hints, self._habits, self._limits, self._until if sight == "partial" else 0)
 
     def _sight(self, at: int) -> Sight:
         return "partial" if at < self._until else "late" if at < self._until + _GRACE else "clear"
@@ -104,21 +111,25 @@ class RolloutKeeper:
         at_rest = self._is_at_rest(step)
         if at_rest and not (rules.follow and _has_moved(step)):
             return
-        desk = self._desk(book)
         sight = self._sight(to_nanoseconds(step.observed))
+        desk = self._desk(book, sight)
+        lateness = _CLOSE if sight == "partial" else _LATE
         if at_rest and new is not None and (seen := read(new, rules)).blame is None:
             desk.learn(key, desk.habits(key).after(seen))
             return
-        at = to_nanoseconds(moment(step.observed, UNSET if change is None else change.happened))
+        at = to_nanoseconds(moment(step.observed, UNSET if change is None else change.happened, lateness))
         pass_time(desk, key, at, step.observed, sight)
         kept = desk.get(key)
         if kept is not None and (new is None or kept.uid != step.uid or not rules.follow):
             let_go(desk, key, step.observed, deleted=change is not None)
+            if new is not None:
+                release(desk, key)
+                desk.put(key, None)
         if new is not None and rules.follow:
-            look = self._look(step, new, going_on=desk.running(key) is not None)
+            look = self._look(step, new, lateness, going_on=desk.running(key) is not None)
             desk.learn(key, desk.habits(key).after(look.readiness))
             timeout = rules.timeout_ns or self._limits.timeout
-            take(desk, look, self._place, timeout, at, late=sight != "clear")
+            take(desk, look, self._place, timeout, at)
         desk.close()
 
     def _is_at_rest(self, step: Step) -> bool:
@@ -131,7 +142,7 @@ class RolloutKeeper:
             and step.uid not in self._hints.shown
         )
 
-    def _look(self, step: Step, new: Version, *, going_on: bool) -> Look:
+    def _look(self, step: Step, new: Version, lateness: int, *, going_on: bool) -> Look:
         rules = self._rulebook.of(step.type.group, step.type.kind)
         seen = read(new, rules)
         begun = begins(step.change)
@@ -148,6 +159,7 @@ class RolloutKeeper:
             said=_has_said(step, seen),
             owners=owners(new) if needed else (),
             upstream=upstream(step.old, new, self._annotations) if begun else (),
+            lateness=lateness,
         )
 
 

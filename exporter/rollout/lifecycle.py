@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exporter.model import Change
-    from exporter.records import Rollout
     from exporter.rollout.habits import Habits
     from exporter.rollout.readiness import Condition, Readiness
     from exporter.rollout.values import Look
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
 
 MAX_MARKS = 64
 MAX_PATHS = 32
-# What we see within this time of when it is said to have happened has happened when we see it: times in objects are of
-# whole seconds, and by other clocks. Later than that nobody was watching, and the object's word is the better one.
-_LATE = 3_000_000_000
 
 
 class Place(Struct, frozen=True):
@@ -71,9 +67,14 @@ def _in_status(path: str) -> bool:
     return path == "/status" or path.startswith("/status/")
 
 
-def moment(observed: Timestamp, given: Timestamp | UnsetType, not_before: Timestamp | None = None) -> Timestamp:
-    """Tell when something happened that was seen at one time and is said to have happened at another."""
-    if given is UNSET or to_nanoseconds(observed) - to_nanoseconds(given) <= _LATE:
+def moment(
+    observed: Timestamp, given: Timestamp | UnsetType, lateness: int, not_before: Timestamp | None = None
+) -> Timestamp:
+    """Tell when something happened that was seen at one time and is said to have happened at another.
+
+    Times in objects are of whole seconds, and by other clocks; but of what was seen late they are the better ones.
+    """
+    if given is UNSET or to_nanoseconds(observed) - to_nanoseconds(given) <= lateness:
         return observed
     return given if not_before is None else max(given, not_before)
 
@@ -84,7 +85,6 @@ def open_rollout(
     habits: Habits,
     timeout: int,
     place: Callable[[], Place],
-    earlier: tuple[Rollout, ...] = (),
 ) -> Kept | None:
     """Begin a rollout if the look shows that one has begun; None if not. What was open before has been closed."""
     seen, change = look.readiness, look.change
@@ -138,7 +138,6 @@ def open_rollout(
         speaks=habits.speaks,
         conditions=() if look.before is None else look.before.conditions,
         owners=look.owners,
-        earlier=earlier,
     )
     kept = kept or Kept(uid=look.uid, group=look.type.group, kind=look.type.kind)
     return replace(
@@ -151,7 +150,7 @@ def _started(look: Look, opened: Opening) -> Timestamp:
     given = UNSET if change is None else change.happened
     if opened == "readiness" and blame is not None and blame.since is not UNSET:
         given = blame.since
-    return moment(look.observed, given)
+    return moment(look.observed, given, look.lateness)
 
 
 def _lost(look: Look) -> bool:
@@ -240,19 +239,21 @@ def _transitions(now: Open, look: Look) -> tuple[tuple[Mark, ...], Timestamp]:
     """Find the conditions whose status moved, and when the last of them did."""
     started = now.begun.started
     happened = UNSET if look.change is None else look.change.happened
-    at = moment(look.observed, happened, started)
+    at = moment(look.observed, happened, look.lateness, started)
     gap = look.change is not None and look.change.gap
     before = {one.type: one for one in now.conditions}
     marks = []
     for one in look.readiness.conditions:
         was = before.pop(one.type, None)
-        moved = one.since if was is None or was.since != one.since else UNSET
+        moved = UNSET if was is not None and was.since == one.since else one.since
         # In a gap it may have gone and come back; else who writes a new time for the same status has no transition.
         if was is not None and was.status == one.status and (not gap or moved is UNSET):
             continue
+        # Twice within a second it has the same time; then the writer's is the better one.
+        given = happened if moved is UNSET else moved
         marks.append(
             Mark(one.type, one.status, one.reason, one.message, was.status if was else "",
-                 moment(look.observed, moved, started), one.since)
+                 moment(look.observed, given, look.lateness, started), one.since)
         )  # fmt: skip
     latest = max((mark.at for mark in marks), default=at)
     marks.extend(Mark(gone.type, "", "", "", gone.status, at) for gone in before.values())
@@ -292,7 +293,7 @@ def end_by_look(now: Open, look: Look) -> End | None:
     if not deleted and not begins(look.change):
         return None
     happened = UNSET if look.change is None else look.change.happened
-    at = moment(look.observed, happened, now.begun.started)
+    at = moment(look.observed, happened, look.lateness, now.begun.started)
     return cut_short(now, "deleted" if deleted else "superseded", at)
 
 

@@ -47,6 +47,30 @@ def test_what_is_seen_all_at_once_keeps_its_stages() -> None:
     ]
 
 
+def test_a_condition_that_moved_twice_within_a_second_has_the_time_of_its_writer() -> None:
+    """Then lastTransitionTime is the same as before, and says nothing of when it moved."""
+    world = created()
+    world.see("10:00:01", status=status(1, ready("False", lastTransitionTime=stamp("10:00:01"))))
+    world.restart("10:10:00")
+    meta = {"managedFields": [entry("op", "status.conditions", time=stamp("10:00:01"), subresource="status")]}
+    world.see("10:10:00", status=status(1, ready(lastTransitionTime=stamp("10:00:01"))), meta=meta)
+    world.pass_time("10:11:00")
+
+    assert only(world).ended == at("10:00:01")
+
+
+@pytest.mark.parametrize(("restarts", "ended"), [(False, "10:00:05"), (True, "10:00:03")])
+def test_after_a_restart_two_seconds_are_late(restarts: bool, ended: str) -> None:
+    """Clocks differ, so what an object tells counts only for what is seen late, which after a restart is most."""
+    world = created()
+    if restarts:
+        world.restart("10:00:04")
+    world.see("10:00:05", status=status(1, ready(lastTransitionTime=stamp("10:00:03"))))
+    world.pass_time("10:01:00")
+
+    assert only(world).ended == at(ended)
+
+
 def test_what_an_object_began_with_is_no_stage() -> None:
     """Conditions that came with the change itself took no time."""
     world = created(status=status(1, FALSE))
@@ -100,6 +124,32 @@ def test_a_part_that_is_superseded_just_before_its_owner_is_seen_belongs_to_it(c
     every = {told.generation: told for one in world.told for told in one.all() if told.name == "part"}
     assert every[2].links == (Link(every[1].trace, every[1].span, "previous"),)
     assert all(one.trace == told.trace for told in world.told for one in told.all())
+
+
+def test_what_a_part_held_when_its_owner_is_seen_comes_with_it() -> None:
+    """All of it goes into the owner's trace: also what had ended below what had ended."""
+    world = known()
+    part(world, "10:00:00")
+    world.see("10:00:00.1", event="added", owners=("Part-part",))
+    world.see("10:00:00.2", event="deleted", owners=("Part-part",))
+    edit_part(world, "10:00:00.4")
+    app(world, "10:00:00.6")
+    app(world, "10:00:06", 1, ready())
+    world.pass_time("10:30:00")
+
+    (told, *_) = world.told
+    assert tree(told) == ("app 1 converged", ("part 1 superseded", ("web 1 deleted",)))
+    assert {one.trace for one in told.all()} == {told.trace}
+
+
+def test_what_is_held_of_an_object_that_was_made_anew_is_told() -> None:
+    """The one of before is gone, with what it waited for."""
+    world = known()
+    part(world, "10:00:00")
+    edit_part(world, "10:00:00.4")
+    world.see("10:00:00.6", name="part", kind="Part", uid="another", event="added", owners=("App-app",))
+
+    assert [tree(told)[0] for told in world.told] == ["part 1 superseded", "part 2 deleted"]
 
 
 def test_what_waits_for_an_owner_that_never_comes_is_told_alone() -> None:
@@ -181,6 +231,58 @@ def test_what_happened_while_nobody_watched_is_one_trace(order: tuple[Callable[[
         "part 2 converged": ("14:00:05", "14:00:08"),
         "web 1 converged": ("14:00:06", "14:00:07"),
     }
+
+
+def _app_twice(world: World) -> None:
+    edit = [entry("op", "spec.size", time=stamp("14:10:00"))]
+    if world.kept("app", "App") is None:
+        world.see(_SEEN, kind="App", name="app", event="added")
+    say(world, "App", "app", "True", "14:00:04")
+    world.see(_SEEN, kind="App", name="app", generation=2, meta={"managedFields": edit},
+              status=status(1, ready(lastTransitionTime=stamp("14:00:04"))))  # fmt: skip
+    say(world, "App", "app", "False", "14:10:01", generation=2, entries=edit)
+    say(world, "App", "app", "True", "14:10:06", generation=2, entries=edit)
+
+
+def _part_each_time(world: World) -> None:
+    for name, clock in (("first", "14:00:02"), ("second", "14:10:02")):
+        world.see(_SEEN, kind="Part", name=name, event="added", owners=("App-app",))
+        say(world, "Part", name, "True", clock, owners=("App-app",))
+
+
+def _leaf_of_the_first(world: World) -> None:
+    world.see(_SEEN, event="added", owners=("Part-first",))
+    say(world, "Widget", "web", "True", "14:00:03", owners=("Part-first",))
+
+
+@pytest.mark.parametrize("order", list(permutations((_app_twice, _part_each_time, _leaf_of_the_first))))
+@pytest.mark.parametrize("known_before", [False, True])
+def test_what_an_owner_began_belongs_to_the_rollout_that_began_it(
+    order: tuple[Callable[[World], None], ...], known_before: bool
+) -> None:
+    """Though the owner began anew, and was done twice, before anybody saw what it made, or only after that."""
+    world = known()
+    world.created |= {
+        "App-app": stamp("14:00:00"), "Part-first": stamp("14:00:01"), "Part-second": stamp("14:10:01"),
+        "Widget-web": stamp("14:00:02"),
+    }  # fmt: skip
+    if known_before:
+        world.see("14:00:00", kind="App", name="app", event="added")
+    world.restart("14:59:59")
+    for see in order:
+        see(world)
+        world.pass_time("15:00:01")
+    assert world.told == []
+    world.pass_time("15:01:00")
+
+    told = {one.span: one for whole in world.told for one in whole.all()}
+    above = {one.name: (told[one.parent].name, told[one.parent].generation) for one in told.values() if one.parent}
+    assert above == {"first": ("app", 1), "second": ("app", 2), "web": ("first", 1)}
+    assert all(one.trace == told[one.parent].trace for one in told.values() if one.parent)
+    assert sorted(tree(one)[0] for one in told.values()) == [
+        "app 1 converged", "app 2 converged", "first 1 converged", "second 1 converged", "web 1 converged",
+    ]  # fmt: skip
+    assert not any(state.due for state in world.pages.states.values())
 
 
 def test_a_part_that_is_seen_first_does_not_end_its_owner_by_time() -> None:
