@@ -58,7 +58,7 @@ class Health:
 
         self.watch_synced = gauge("watch_synced", "1 once the type has been listed or its watch was resumed.", *_TYPE)
         self.watch_degraded = gauge(
-            "watch_degraded", "1 while the type cannot be followed (forbidden, refused); tried again.", *_TYPE
+            "watch_degraded", "1 while the type cannot be followed (forbidden, failing); tried again.", *_TYPE
         )
         self.watch_last_event = gauge(
             "watch_last_event_timestamp_seconds", "When the watch last received anything, bookmarks too.", *_TYPE
