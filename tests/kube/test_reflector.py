@@ -154,7 +154,7 @@ async def test_a_refused_type_degrades_and_is_tried_again(tmp_path: Path) -> Non
 @pytest.mark.parametrize("code", [429, 500])
 @pytest.mark.parametrize(("failures", "told"), [(8, ["synced"]), (9, ["degraded", "recovered", "synced"])])
 async def test_a_type_that_the_server_cannot_answer_for_degrades(
-    tmp_path: Path, failures: int, told: list[str]
+    tmp_path: Path, failures: int, told: list[str], code: int
 ) -> None:
     """A few errors in a row are a hiccup; a list that goes on failing, as by a broken conversion, is told once."""
     broken = [status(code, "InternalError")] * failures
