@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ import bcrypt
 import pytest
 import trustme
 import uvloop
+from aiohttp import web
 
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, ListenError
 from tests.web.folder import ALICE, BASIC, REFUSED, Folder, ask, mutual, serving, tls, trusting
 
 
@@ -277,6 +279,24 @@ async def test_what_is_bad_leaves_the_door_as_it_was(
         await served.reload()
         assert served.successful == 1
         assert await ask(served.url, right, ALICE) == 200
+
+
+async def test_a_listener_that_cannot_be_made_changes_nothing(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where there are no more descriptors: the old one goes on, with the old users, and the next attempt works."""
+    folder.write(BASIC)
+    async with serving(folder) as served:
+        folder.write({"basic_auth_users": {"bob": BASIC["basic_auth_users"]["alice"]}})
+        with monkeypatch.context() as broken:
+
+            async def start(_: web.SockSite) -> None:
+                raise OSError(errno.EMFILE, "Too many open files")
+
+            broken.setattr(web.SockSite, "start", start)
+            with pytest.raises(ListenError, match="anew: Too many open files; it goes on as before"):
+                await served.reload()
+        assert (await ask(served.url, None, ALICE), served.successful) == (200, 0)
+        await served.reload()
+        assert (await ask(served.url, None, ALICE), served.successful) == (401, 1)
 
 
 # -- TLS ------------------------------------------------------------------------------------------------------
