@@ -134,7 +134,7 @@ async def serve(
 
     """
     bound = _bind(listen_address)
-    bound.setblocking(False)  # it is so for all duplicates at once, or for none
+    bound.settimeout(0.0)  # not blocking: it is so for all duplicates at once, or for none
     runner = web.AppRunner(
         application(exposition, ready, door, reload),
         access_log=None,
