@@ -27,6 +27,8 @@ _RED, _GREEN = 1, 0
 # Any order of steps, and single ones of them that were chosen.
 _STEPS = "tests/faults/test_model.py"
 MODEL = f"{_STEPS}::TestModel"
+_RELOADS = "tests/reload/test_program.py"
+_ACCESS = "tests/web/test_access.py"
 
 
 class Mutation(NamedTuple):
@@ -368,6 +370,58 @@ MUTATIONS = (
         "        self._following.distrust(followed.scope, backwards=found.backwards)\n",
         "",
         (f"{_STEPS}::test_a_history_that_has_grown_past_us_is_found_by_the_audit",),
+    ),
+    Mutation(
+        "counters go on over a reload",
+        "exporter/app.py",
+        "        metrics.restore(totals)\n",
+        "",
+        (f"{_RELOADS}::test_twenty_reloads_under_writes_lose_nothing",),
+    ),
+    Mutation(
+        "who was ready stays ready over a reload",
+        "exporter/supervisor.py",
+        "        self._asked.append(built)\n        self._stay_ready()\n",
+        "        self._asked.append(built)\n",
+        ("tests/test_supervisor.py::test_who_was_ready_stays_ready_while_it_is_built_anew",),
+    ),
+    Mutation(
+        "half a file is not taken over",
+        "exporter/reloading.py",
+        "                if found == before and found != self._taken:\n",
+        "                if found != self._taken:\n",
+        ("tests/reload/test_reloading.py::test_half_a_file_is_not_taken_over",),
+    ),
+    Mutation(
+        "what judges decides who is judged again",
+        "exporter/judging.py",
+        "        if journal.noted(NAME) != self._by:\n",
+        "        if journal.noted(NAME) is None:\n",
+        (
+            "tests/test_judging.py::test_a_rule_that_expired_meanwhile_has_everything_judged_again",
+            f"{_RELOADS}::test_other_rules_judge_what_has_not_changed",
+        ),
+    ),
+    Mutation(
+        "what is closed is not opened",
+        "exporter/web/source.py",
+        "        if lost:\n",
+        "        if lost and not loaded:\n",
+        (f"{_ACCESS}::test_what_is_bad_leaves_the_door_as_it_was",),
+    ),
+    Mutation(
+        "who was let in by other authorities is not by these",
+        "exporter/web/door.py",
+        "            self._connections.clear()\n",
+        "",
+        (f"{_ACCESS}::test_another_authority_of_clients_shuts_out_who_came_by_the_old_one",),
+    ),
+    Mutation(
+        "nobody takes as long as somebody",
+        "exporter/web/users.py",
+        "        against = nobody(users) if hashed is None else hashed\n",
+        "        if hashed is None:\n            return False\n        against = hashed\n",
+        ("tests/web/test_users.py::test_nobody_takes_as_long_as_somebody",),
     ),
 )
 

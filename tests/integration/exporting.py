@@ -103,6 +103,10 @@ class Exporter:
         """SIGCONT it."""
         os.kill(self._running(), signal.SIGCONT)
 
+    def hang_up(self) -> None:
+        """SIGHUP it: it reads its files again."""
+        os.kill(self._running(), signal.SIGHUP)
+
     def __enter__(self) -> Self:
         """Start it."""
         return self.start()
