@@ -192,13 +192,37 @@ def hand_over(desk: Desk, key: ObjectKey, ended: Open, rollout: Rollout | None, 
 
 
 def release(desk: Desk, key: ObjectKey) -> None:
-    """Let go of what is held of an object: it goes to the owner that waits for it, or is told."""
+    """Let go of what is held of an object: it goes to the owner's rollout that is not told yet, or is told."""
     kept = desk.get(key)
-    if kept is not None and kept.held:
-        desk.put(key, replace(kept, held=(), until=0))
-        for one in kept.held:
-            children = tuple(retraced(child, one.rollout.trace) for child in one.rollout.children)
-            _pass_on(desk, replace(one.rollout, children=children), one.owner)
+    for one in () if kept is None else kept.held:
+        _release(desk, key, one)
+
+
+def release_due(desk: Desk, at: int) -> None:
+    """Let go of all that is to be held no longer, the deepest first, so that each is told with what belongs to it."""
+    due = [(key, kept) for key in desk.held() if (kept := desk.get(key)) is not None and kept.until <= at]
+    above = {one.rollout.span: one.rollout.parent for _, kept in due for one in kept.held}
+
+    def depth(span: str) -> int:
+        count = 0
+        while span := above.get(span, ""):
+            count += 1
+        return count
+
+    every = [(-depth(one.rollout.span), one.rollout.started, key, one) for key, kept in due for one in kept.held]
+    for _, _, key, one in sorted(every, key=lambda item: item[:2]):
+        _release(desk, key, one)
+
+
+def _release(desk: Desk, key: ObjectKey, one: Held) -> None:
+    kept = desk.get(key)
+    if kept is None:
+        return
+    now = next(held for held in kept.held if held.rollout.span == one.rollout.span)  # it may hold more meanwhile
+    others = tuple(held for held in kept.held if held is not now)
+    desk.put(key, replace(kept, held=others, until=kept.until if others else 0))
+    children = tuple(retraced(child, now.rollout.trace) for child in now.rollout.children)
+    _pass_on(desk, replace(now.rollout, children=children), now.owner)
 
 
 def _held_until(desk: Desk, ended: Open, rollout: Rollout) -> int:
@@ -210,14 +234,24 @@ def _held_until(desk: Desk, ended: Open, rollout: Rollout) -> int:
 
 
 def _pass_on(desk: Desk, rollout: Rollout, key: ObjectKey | None) -> None:
-    """Give a rollout to that of its owner, if that goes on and has room; else tell it."""
-    owner = None if key is None else desk.running(key)
-    if owner is not None and owner.now.begun.span == rollout.parent:
-        children = (*owner.now.children, rollout)
-        if sum(one.spans for one in children) <= MAX_SPANS:
-            desk.update(owner, replace(owner.now, children=children))
+    """Give a rollout to that of its owner, if that is not told yet and has room; else tell it."""
+    owner = None if key is None else desk.get(key)
+    if key is not None and owner is not None:
+        now = owner.open
+        if now is not None and now.begun.span == rollout.parent and _has_room(now.children, rollout):
+            desk.put(key, replace(owner, open=replace(now, children=(*now.children, rollout))))
             return
+        for place, one in enumerate(owner.held):
+            if one.rollout.span == rollout.parent and _has_room(one.rollout.children, rollout):
+                whole = replace(one.rollout, children=(*one.rollout.children, rollout))
+                held = (*owner.held[:place], replace(one, rollout=whole), *owner.held[place + 1 :])
+                desk.put(key, replace(owner, held=held))
+                return
     desk.tell(rollout)
+
+
+def _has_room(children: tuple[Rollout, ...], rollout: Rollout) -> bool:
+    return sum(one.spans for one in (*children, rollout)) <= MAX_SPANS
 
 
 def _spot(desk: Desk, uid: str, child: Running) -> _Spot | None:
@@ -247,9 +281,14 @@ def _may_hold(desk: Desk, owner: Running, child: Running) -> bool:
 
 
 def _began_in(desk: Desk, owner: Running, begun: Begun) -> bool:
-    """Tell whether something began while a rollout went on, or was seen just before it."""
-    began = to_nanoseconds(begun.started)
-    return to_nanoseconds(owner.now.begun.started) - _EARLIER <= began < deadline(owner.now, desk.limits)
+    """Tell whether something began while a rollout went on, or was seen just before it.
+
+    An owner that has come to its end went on only if it still waited for another one then.
+    """
+    began, now = to_nanoseconds(begun.started), owner.now
+    if not any(began < deadline(child.now, desk.limits) for child in children(desk, owner)):
+        now = replace(now, waiting=())
+    return to_nanoseconds(now.begun.started) - _EARLIER <= began < deadline(now, desk.limits)
 
 
 def _belong(desk: Desk, child: Running, spot: _Spot) -> Running:

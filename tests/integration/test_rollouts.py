@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,6 +40,7 @@ CONFIG = {
     "rollout": {"settle": "1s", "timeout": f"{TIMEOUT_SECONDS}s"},
 }
 _LATE_SECONDS = 2  # of a slow machine
+_LASTS_SECONDS = 1 + 1 + _LATE_SECONDS  # what `settle` says, and what times of whole seconds leave open
 _GROUP = "/apis/cert-manager.io/v1"
 CERTIFICATES = f"{_GROUP}/namespaces/{NAMESPACE}/certificates"
 REQUESTS = f"{_GROUP}/namespaces/{NAMESPACE}/certificaterequests"
@@ -97,9 +99,8 @@ async def _issue(wire: Wire, truth: Truth, both: Lanes) -> None:
     for name, issuer in {**dict.fromkeys(first, "self"), "waiting": "late", "hopeless": "nowhere"}.items():
         await _certificate(wire, name, issuer)
     await both.killed.kill()
-    await truth.comes(lambda: all(_ready(truth, name, 1) for name in first))
-    # What is lost before it has lasted was never there.
-    await asyncio.to_thread(both.steady.tells, 2 * len(first))
+    # What is lost before it has lasted was never there; and what is seen late has times of whole seconds.
+    await truth.comes(lambda: all(_ready(truth, name, 1, lasts=_LASTS_SECONDS) for name in first))
     await both.killed.up()
     await wire.merge(f"{CERTIFICATES}/renamed", {"spec": {"dnsNames": ["other.example.com"]}}, who=WE)
     await wire.delete(f"/api/v1/namespaces/{NAMESPACE}/secrets/lost")
@@ -129,10 +130,12 @@ async def _certificate(wire: Wire, name: str, issuer: str = "self") -> None:
     assert answer.status == 201, answer
 
 
-def _ready(truth: Truth, name: str, generation: int, revision: int | None = None) -> bool:
-    """Whether a certificate is ready with what is wanted, the so-many-th one that was issued for it."""
+def _ready(truth: Truth, name: str, generation: int, revision: int | None = None, lasts: float = 0) -> bool:
+    """Whether a certificate is ready with what is wanted, the so-many-th one that was issued for it, for so long."""
     versions = truth.versions("Certificate", name)
-    return bool(versions) and _is_ready(versions[-1], generation, revision or generation)
+    if not versions or not _is_ready(versions[-1], generation, revision or generation):
+        return False
+    return time.time_ns() - versions[-1].seen >= lasts * 1e9
 
 
 def _is_ready(version: Version, generation: int, revision: int) -> bool:

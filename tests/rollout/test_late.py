@@ -285,6 +285,39 @@ def test_what_an_owner_began_belongs_to_the_rollout_that_began_it(
     assert not any(state.due for state in world.pages.states.values())
 
 
+def _lost(world: World) -> None:
+    say(world, "App", "app", "False", "14:10:00")
+    say(world, "App", "app", "True", "14:10:06")
+
+
+def _part_of_the_loss(world: World) -> None:
+    world.see(_SEEN, kind="Part", name="second", event="added", owners=("App-app",))
+    say(world, "Part", "second", "True", "14:10:03", owners=("App-app",))
+
+
+@pytest.mark.parametrize("order", list(permutations((_lost, _part_of_the_loss))))
+def test_what_is_missed_of_an_owner_that_was_ready_is_another_rollout(
+    order: tuple[Callable[[World], None], ...],
+) -> None:
+    """It had ended, and so had all that it waited for, before it was lost: what that began is not the first one's."""
+    world = known()
+    world.created |= {"App-app": stamp("14:00:00"), "Part-second": stamp("14:10:02")}
+    app(world, "14:00:00")
+    part(world, "14:00:01", "first")
+    part(world, "14:00:02", "first", ready())
+    app(world, "14:00:03", 1, ready())
+    world.restart("14:59:59")
+    for see in order:
+        see(world)
+    world.pass_time("15:01:00")
+
+    assert list(map(tree, world.told)) == [
+        ("app 1 converged", ("first 1 converged",)),
+        ("app 1 converged", ("second 1 converged",)),
+    ]
+    assert [one.opened for one in world.told] == ["created", "readiness"]
+
+
 def test_a_part_that_is_seen_first_does_not_end_its_owner_by_time() -> None:
     """While nobody watched the time was up for the owner, but it had been ready by then: that is still to be seen."""
     world = known()
