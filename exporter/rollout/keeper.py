@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from exporter.rollout.course import let_go, pass_time, take
 from exporter.rollout.desk import Desk, Hints
-from exporter.rollout.family import release, release_due
+from exporter.rollout.holding import release, release_due
 from exporter.rollout.lifecycle import begins, moment
 from exporter.rollout.readiness import read
 from exporter.rollout.rules import Rulebook

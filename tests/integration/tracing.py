@@ -26,6 +26,7 @@ SERVICE = "customresource-exporter"
 SERVERS = ("collector", "jaeger")
 # For a start, 20 s in which an exporter that was killed waits for what it missed, and a slow machine.
 _SECONDS = 60.0
+LATE_SECONDS = 2  # so much later may a slow machine see something than another one
 
 Span = dict[str, Any]
 
@@ -165,6 +166,18 @@ def log_leads_to_traces(told: Told) -> None:
 def _began(span: Span) -> str:
     """The change with which a rollout began."""
     return str(span["attributes"]["customresource.change.id"])
+
+
+def times_are_near(steady: Told, killed: Told) -> None:
+    """Hold the times of an exporter that was killed against those of one that was not.
+
+    What is seen within three seconds is not told from what is seen at once; and times in objects are whole seconds.
+    """
+    there = steady.rollouts()
+    for what, span in killed.rollouts().items():
+        for name in ("start_micros", "end_micros"):
+            later = (span[name] - there[what][name]) / 1e6
+            assert -1 - LATE_SECONDS <= later <= 3 + LATE_SECONDS, (what, name)
 
 
 def differences(one: Told, other: Told) -> list[tuple[str, str, str, Any, Any]]:
