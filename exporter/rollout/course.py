@@ -15,10 +15,10 @@ from exporter.rollout.family import (
     await_child,
     children,
     family,
-    hand_over,
     join,
     move_on,
 )
+from exporter.rollout.holding import hand_over
 from exporter.rollout.lifecycle import (
     at_rest,
     closed,

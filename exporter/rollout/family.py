@@ -1,8 +1,7 @@
 """Rollouts that begin because another one goes on: they belong to their owner's trace, at any depth.
 
-The owner waits for those that it began, within limits, and is told with them. One that outlives it is told by itself,
-in its trace. Nothing says in which order the streams of two types are seen: a rollout that was seen just before its
-owner's belongs to it, too; and after a restart, when much is seen late, what has ended is held until all is seen.
+Nothing says in which order the streams of two types are seen: a rollout that was seen before its owner's may belong to
+it, too, as long as it is not told. When that is, see `holding`.
 """
 
 from __future__ import annotations
@@ -15,25 +14,19 @@ from msgspec.structs import replace
 from exporter.model import ObjectKey
 from exporter.records import Begun, Link
 from exporter.rollout.lifecycle import deadline
-from exporter.rollout.telling import retraced
-from exporter.rollout.values import Held
 from exporter.timestamps import to_nanoseconds
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exporter.records import Rollout
     from exporter.rollout.desk import Desk, Running
     from exporter.rollout.values import Open
 
 
-# In one record: it becomes one request, which must not be larger than what every endpoint takes.
-MAX_SPANS = 1000
 MAX_DEPTH = 16
-MAX_HELD = 16
 # So much earlier than its owner's a rollout may have been seen that belongs to it.
-_EARLIER = 2_000_000_000
+EARLIER = 2_000_000_000
 
 
 BegunT = TypeVar("BegunT", bound=Begun)
@@ -108,7 +101,7 @@ def _adopt_held(desk: Desk, key: ObjectKey, owner: Running, at: int) -> None:
         for one in (() if kept is None else kept.held)
         if owner.kept.uid in one.owners
         and _began_in(desk, owner, one.rollout)
-        and at < max(one.over, to_nanoseconds(one.rollout.started) + _EARLIER)
+        and at < max(one.over, to_nanoseconds(one.rollout.started) + EARLIER)
     }
     _take(desk, key, taken, owner)
 
@@ -131,7 +124,7 @@ def _take(desk: Desk, key: ObjectKey, spans: set[str], owner: Running) -> None:
 def await_child(desk: Desk, key: ObjectKey) -> None:
     """Let the owner wait for a rollout, once it is certain that it will be told."""
     child = desk.running(key)
-    owner = None if child is None or not child.now.speaks else _owner(desk, child.now)
+    owner = None if child is None or not child.now.speaks else owner_of(desk, child.now)
     if child is not None and owner is not None and child.kept.uid not in owner.now.waiting:
         desk.update(owner, replace(owner.now, waiting=(*owner.now.waiting, child.kept.uid)))
 
@@ -157,67 +150,16 @@ def ancestors(desk: Desk, key: ObjectKey) -> list[ObjectKey]:
     """Name the objects whose rollouts one belongs to, the nearest first."""
     above: list[ObjectKey] = []
     running = desk.running(key)
-    while running is not None and (owner := _owner(desk, running.now)) is not None and owner.key not in above:
+    while running is not None and (owner := owner_of(desk, running.now)) is not None and owner.key not in above:
         above.append(owner.key)
         running = owner
     return above
 
 
-def hand_over(desk: Desk, key: ObjectKey, ended: Open, rollout: Rollout | None, over: int) -> None:
-    """Give a rollout that has ended to the owner that waits for it, hold it, or tell it.
-
-    Args:
-        desk: what is kept
-        key: the object
-        ended: it, as it was while it was open
-        rollout: what is to be told; None where nothing is, but for those that it held
-        over: until when it went on, nanoseconds since the Unix epoch
-
-    """
-    owner = _owner(desk, ended)
-    if owner is not None:
-        waiting = tuple(uid for uid in owner.now.waiting if uid != ended.begun.uid)
-        desk.update(owner, replace(owner.now, waiting=waiting))
-    if rollout is None:
-        for one in ended.children:
-            desk.tell(one)
-        return
-    kept, until = desk.get(key), _held_until(desk, ended, rollout)
-    if kept is not None and until and len(kept.held) < MAX_HELD:
-        held = Held(rollout, over, ended.owner, ended.owners if ended.owner is None else ())
-        desk.put(key, replace(kept, held=(*kept.held, held), until=max(kept.until, until)))
-    else:
-        release(desk, key)
-        _pass_on(desk, rollout, ended.owner)
-
-
-def release(desk: Desk, key: ObjectKey) -> None:
-    """Let go of what is held of an object: it goes to the owner that waits for it, or is told."""
-    kept = desk.get(key)
-    if kept is not None and kept.held:
-        desk.put(key, replace(kept, held=(), until=0))
-        for one in kept.held:
-            children = tuple(retraced(child, one.rollout.trace) for child in one.rollout.children)
-            _pass_on(desk, replace(one.rollout, children=children), one.owner)
-
-
-def _held_until(desk: Desk, ended: Open, rollout: Rollout) -> int:
-    """Tell until when a rollout that has ended is held; 0 where it is not."""
-    if desk.hold or not ended.owners or ended.owner is not None:
-        return desk.hold
-    until = to_nanoseconds(rollout.started) + _EARLIER
-    return until if to_nanoseconds(rollout.observed) < until else 0
-
-
-def _pass_on(desk: Desk, rollout: Rollout, key: ObjectKey | None) -> None:
-    """Give a rollout to that of its owner, if that goes on and has room; else tell it."""
-    owner = None if key is None else desk.running(key)
-    if owner is not None and owner.now.begun.span == rollout.parent:
-        children = (*owner.now.children, rollout)
-        if sum(one.spans for one in children) <= MAX_SPANS:
-            desk.update(owner, replace(owner.now, children=children))
-            return
-    desk.tell(rollout)
+def owner_of(desk: Desk, now: Open) -> Running | None:
+    """Find the rollout that another one belongs to, if it is still open."""
+    owner = None if now.owner is None else desk.running(now.owner)
+    return owner if owner is not None and owner.now.begun.span == now.begun.parent else None
 
 
 def _spot(desk: Desk, uid: str, child: Running) -> _Spot | None:
@@ -229,7 +171,7 @@ def _spot(desk: Desk, uid: str, child: Running) -> _Spot | None:
         for one in kept.held if key != child.key else ():
             its = one.rollout
             start = to_nanoseconds(its.started)
-            if start - _EARLIER <= began < one.over:
+            if start - EARLIER <= began < one.over:
                 spots.append(_Spot(key, its.trace, its.span, start))
     return max(spots, key=lambda spot: (spot.began <= began, -abs(spot.began - began)), default=None)
 
@@ -247,9 +189,14 @@ def _may_hold(desk: Desk, owner: Running, child: Running) -> bool:
 
 
 def _began_in(desk: Desk, owner: Running, begun: Begun) -> bool:
-    """Tell whether something began while a rollout went on, or was seen just before it."""
-    began = to_nanoseconds(begun.started)
-    return to_nanoseconds(owner.now.begun.started) - _EARLIER <= began < deadline(owner.now, desk.limits)
+    """Tell whether something began while a rollout went on, or was seen just before it.
+
+    An owner that has come to its end went on only if it still waited for another one then.
+    """
+    began, now = to_nanoseconds(begun.started), owner.now
+    if not any(began < deadline(child.now, desk.limits) for child in children(desk, owner)):
+        now = replace(now, waiting=())
+    return to_nanoseconds(now.begun.started) - EARLIER <= began < deadline(now, desk.limits)
 
 
 def _belong(desk: Desk, child: Running, spot: _Spot) -> Running:
@@ -280,9 +227,3 @@ def _retrace(desk: Desk, key: ObjectKey, spans: set[str], trace: str) -> None:
 def _moved(begun: BegunT, spans: set[str], trace: str) -> BegunT:
     links = tuple(replace(link, trace=trace) if link.span in spans else link for link in begun.links)
     return replace(begun, trace=trace if begun.span in spans else begun.trace, links=links)
-
-
-def _owner(desk: Desk, now: Open) -> Running | None:
-    """Find the rollout that another one belongs to, if it is still open."""
-    owner = None if now.owner is None else desk.running(now.owner)
-    return owner if owner is not None and owner.now.begun.span == now.begun.parent else None

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from exporter.rollout.course import let_go, pass_time, take
 from exporter.rollout.desk import Desk, Hints
-from exporter.rollout.family import release
+from exporter.rollout.holding import release, release_due
 from exporter.rollout.lifecycle import begins, moment
 from exporter.rollout.readiness import read
 from exporter.rollout.rules import Rulebook
@@ -91,10 +91,7 @@ class RolloutKeeper:
             book.keep(key, replace(state, due=self._until))
             return
         desk = self._desk(book, "clear")
-        for held in desk.held():
-            kept = desk.get(held)
-            if kept is not None and kept.until <= at:
-                release(desk, held)
+        release_due(desk, at)
         pass_time(desk, key, at, from_nanoseconds(at), self._sight(at))
         desk.touch(key)
         desk.close()

@@ -105,8 +105,9 @@ class Operator:
             await self._hands.install("installer", crd(resource_type), resource_type)
         await self._hands.make_namespace("installer", self._namespace)
         for resource_type in TYPES:
-            await self.make("", resource_type, name="older")
-            await self.say("", resource_type, name="older", Ready="True Made")
+            await self.make("older", resource_type, name="older")
+            await self.say("older", resource_type, name="older", Ready="True Made")
+        self.deeds.clear()
 
     async def make(self, deed: str, resource_type: ResourceType, owner: str = "", *, name: str = "shop") -> None:
         """Make an object of a size of 1; the owner is named by the deed that made it."""
