@@ -1,7 +1,7 @@
 // Draws one of the dashboards from answers that were collected before, with Grafana's own component library: stat, time
 // series, bar gauge and table are Grafana's; logs, traces and the rest are simple stand-ins. It is not Grafana.
 import {
-  applyFieldOverrides, createTheme, dateTime, FieldConfigOptionsRegistry, FieldType, getFieldDisplayValues, identityOverrideProcessor,
+  applyFieldOverrides, createTheme, dateTime, FieldConfigOptionsRegistry, FieldType, getFieldDisplayName, getFieldDisplayValues, identityOverrideProcessor,
   standardTransformers, standardTransformersRegistry, ThemeContext, toDataFrame, transformDataFrame,
   type DataFrame, type TimeRange,
 } from '@grafana/data';
@@ -42,7 +42,7 @@ function prepared(drawn: Drawn, frames: DataFrame[]): DataFrame[] {
       // What belongs to the panel's own options is not in the registry of standard ones.
       field.config.custom = { ...defaults.custom, ...field.config.custom };
       for (const { matcher, properties } of overrides) {
-        if (matcher.id === 'byName' && (field.state?.displayName ?? field.config.displayNameFromDS ?? field.name) === matcher.options) {
+        if (matcher.id === 'byName' && getFieldDisplayName(field, frame, data) === matcher.options) {
           for (const { id, value } of properties) {
             if (id.startsWith('custom.')) {
               field.config.custom = { ...field.config.custom, [id.slice(7)]: value };
