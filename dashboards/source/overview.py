@@ -21,6 +21,9 @@ from dashboards.source.vocabulary import (
 
 
 FIRING = f'ALERTS{{{CLUSTER}, alertname=~"CustomResource.*", alertstate="firing"}}'
+_EDITS = f"customresource_spec_changes_total{{{PLACE}}}"
+
+
 PAGE = Page(
     uid="customresource-overview",
     title="Custom resources / Overview",
@@ -181,8 +184,7 @@ PAGE = Page(
                             f"sum by ({KIND}) (customresource_objects{{{PLACE}}})",
                             f"sum by ({KIND}) ({DRIFTED}) > 0",
                             f"count by ({KIND}) (count by ({OBJECT}) ({UNREADY}))",
-                            f"round(sum by ({KIND})"
-                            f" (increase(customresource_spec_changes_total{{{PLACE}}}[$__range])))",
+                            f"round(sum by ({KIND}) (increase({_EDITS}[$__range])))",
                         ],
                         {
                             "cluster": Column("Cluster", width=70),
