@@ -97,8 +97,8 @@ MUTATIONS = (
     Mutation(
         "a baseline is silent",
         "exporter/changes/tracker.py",
-        '        if seen.mode == "baseline":\n            batch.objects[key] = stored\n            batch.count(',
-        '        if seen.mode == "none":\n            batch.objects[key] = stored\n            batch.count(',
+        '        if seen.mode == "baseline":\n            self._follow(Step(seen.type, key, seen.head.uid,',
+        '        if seen.mode == "none":\n            self._follow(Step(seen.type, key, seen.head.uid,',
         ("tests/changes/test_tracker.py::test_a_baseline_is_silent", MODEL),
     ),
     Mutation(
@@ -292,7 +292,7 @@ MUTATIONS = (
     Mutation(
         "totals are counted again from the changes",
         "exporter/app.py",
-        "            metrics.count(change for _, change in rows)\n",
+        "            metrics.count(rows)\n",
         "",
         (f"{_STEPS}::test_totals_outlive_a_kill",),
     ),

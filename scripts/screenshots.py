@@ -30,10 +30,11 @@ _PREVIEW = DASHBOARDS / "preview"
 _OUT = Path(__file__).parents[1] / "docs" / "screenshots"
 _OBJECT = {"group": "cert-manager.io", "kind": "Certificate", "namespace": "web", "name": "shop"}
 _NOT_GRAFANA = "real data, drawn with Grafana's component library, not by Grafana"
+_SOURCES = ("datasource", "loki", "tempo")
 _NO_TEMPO = "Asked of Tempo, which is not part of this stack"
 _WORD = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _SETTLE_SECONDS = 20
-_WINDOW_MS = 5 * 60 * 1000
+_WINDOW_SECONDS = 120
 
 
 def main() -> int:
@@ -65,22 +66,23 @@ def page_of(stack: Stack, file: Path) -> dict[str, Any]:
     asked: dict[int, list[Query]] = {}
     for query in queries(file):
         asked.setdefault(query.panel["id"], []).append(query)
+    # One time for all, as Grafana has it: by it the answers of a table are merged.
+    now = time.time()
     drawn = []
     for panel in panels(file):
         frames: list[dict[str, Any]] = []
         for query in asked.get(panel["id"], []):
             if query.language != "tempo":
                 several = len(asked[panel["id"]]) > 1
-                frames += _frames(query, ask(stack, query, variables), several=several)
+                frames += _frames(query, ask(stack, query, variables, now), several=several)
         note = _NO_TEMPO if any(query.language == "tempo" for query in asked.get(panel["id"], [])) else None
         drawn.append({"panel": panel | {"title": filled(panel["title"], variables)}, "frames": frames, "note": note})
-    now = int(time.time() * 1000)
-    shown = {name: "All" if value == ".*" else value for name, value in variables.items() if "datasource" not in name}
+    shown = {name: "All" if value == ".*" else value for name, value in variables.items() if name not in _SOURCES}
     return {
         "title": json.loads(file.read_text("utf-8"))["title"],
         "subtitle": _NOT_GRAFANA,
-        "from": now - _WINDOW_MS,
-        "to": now,
+        "from": int((now - _WINDOW_SECONDS) * 1000),
+        "to": int(now * 1000),
         "variables": shown,
         "panels": drawn,
     }
@@ -99,15 +101,16 @@ def _frames(query: Query, answer: list[dict[str, Any]], *, several: bool) -> lis
     """Turn an answer into data frames as Grafana's data sources do."""
     if query.target.get("format") == "table" and query.language == "prometheus":
         return [_table(query, answer, several=several)]
+    if query.target.get("queryType") == "instant" and query.language == "loki":
+        return [_table(query, answer, several=True)]  # so Grafana's data source names the value
     if answer and "stream" in answer[0]:
-        rows = sorted((int(at), line, one["stream"]) for one in answer for at, line in one["values"])[::-1]
+        rows = sorted(((int(at), line) for one in answer for at, line in one["values"]), reverse=True)
         return [
             {
                 "refId": query.target["refId"],
                 "fields": [
-                    {"name": "Time", "type": "time", "values": [at // 1_000_000 for at, _, _ in rows]},
-                    {"name": "Line", "type": "string", "values": [line for _, line, _ in rows]},
-                    {"name": "labels", "type": "other", "values": [labels for *_, labels in rows]},
+                    {"name": "Time", "type": "time", "values": [at // 1_000_000 for at, _ in rows]},
+                    {"name": "Line", "type": "string", "values": [line for _, line in rows]},
                 ],
             }
         ]

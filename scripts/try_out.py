@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.sandbox.screen import Screen
-from tests.e2e.stack import SERVICE, Stack
+from tests.e2e.stack import NAME, Stack
 from tests.integration.exporting import PROGRAM
 from tests.servers import build
 from tests.servers.launch import BuildError, KubectlError, StartError
@@ -61,7 +61,7 @@ _ALERT = "CustomResourceDriftDetected"
 _SECONDS = 90.0
 _POLL_SECONDS = 0.1
 _INTERRUPTED = 130
-_LOGS = f'{{service_name="{SERVICE}"}}'
+_LOGS = f'{{service_name="{NAME}"}}'
 _OBJECT = 'customresource_kind="Certificate"'
 
 
@@ -148,7 +148,7 @@ def _edited(stack: Stack) -> list[Place]:
 
     def in_jaeger() -> str:
         wanted = {"customresource.name": "web", "customresource.generation": 2}
-        for name, spans in stack.jaeger.traces(SERVICE).items():
+        for name, spans in stack.jaeger.traces(NAME).items():
             for span in spans:
                 if wanted.items() <= span["attributes"].items():
                     return f"trace {name} of {len(spans)} spans, the first of them “{span['name']}”"
@@ -179,7 +179,7 @@ def _addresses(screen: Screen, stack: Stack) -> None:
     screen.command("rules", f"{stack.prometheus.url}/api/v1/alerts")
     screen.command("alerts", f"{stack.alertmanager.url}/api/v2/alerts")
     screen.command("logs", f"{stack.loki.url}/loki/api/v1/query_range?query={_LOGS}")
-    screen.command("traces", f"{stack.jaeger.url}/api/traces?service={SERVICE}")
+    screen.command("traces", f"{stack.jaeger.url}/api/traces?service={NAME}")
 
 
 def _invitation(screen: Screen, stack: Stack) -> None:

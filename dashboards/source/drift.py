@@ -227,7 +227,7 @@ PAGE = Page(
                         "Ignore rules", "Findings that an ignore rule covered in the time that is chosen above, by its"
                         " reason. A rule that covers nothing can go.",
                         [
-                            f"sum by (rule) (increase({RULE_HITS}[$__range])) > 0",
+                            f"round(sum by (rule) (increase({RULE_HITS}[$__range]))) > 0",
                         ],
                         {"rule": Column("Reason"), "Value": Column("Findings", "none", width=100)},
                         sort="Findings",

@@ -180,7 +180,7 @@ PAGE = Page(
                             f"sum by ({KIND}) (customresource_objects{{{PLACE}}})",
                             f"sum by ({KIND}) ({DRIFTED}) > 0",
                             f"count by ({KIND}) (count by ({OBJECT}) ({UNREADY}))",
-                            f"sum by ({KIND}) (increase(customresource_spec_changes_total{{{PLACE}}}[$__range]))",
+                            f"round(sum by ({KIND}) (increase(customresource_spec_changes_total{{{PLACE}}}[$__range])))",
                         ],
                         {
                             "cluster": Column("Cluster", width=90),

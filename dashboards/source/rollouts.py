@@ -174,8 +174,8 @@ PAGE = Page(
                         "By kind", "Of each kind the rollouts that ended in the time that is chosen above, those"
                         " that failed or timed out, and within what half (p50) and nine of ten (p90) came true.",
                         [
-                            f"sum by ({KIND}) (increase({_ENDED}[$__range])) > 0",
-                            f"sum by ({KIND}) (increase({_FAILED}[$__range])) > 0",
+                            f"round(sum by ({KIND}) (increase({_ENDED}[$__range]))) > 0",
+                            f"round(sum by ({KIND}) (increase({_FAILED}[$__range]))) > 0",
                             quantile(0.5, KIND, "$__range", "increase"),
                             quantile(0.9, KIND, "$__range", "increase"),
                         ],

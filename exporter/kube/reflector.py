@@ -170,7 +170,8 @@ class Reflector:
                 self._degrade(self._patience.refused, error)
             elif error.retry_after is None and error.status != _TOO_MANY:
                 self._suspect()
-            if error.status >= _SERVER_ERROR and self._patience.persists:
+            # Whose conversion is broken is told to come back later, as in an overload, and for ever.
+            if (error.status >= _SERVER_ERROR or error.status == _TOO_MANY) and self._patience.persists:
                 self._degrade(reason, error)
         elif isinstance(error, BrokenStreamError):
             reason = "broken"

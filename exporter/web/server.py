@@ -10,7 +10,7 @@ import errno
 import os
 import re
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -99,8 +99,15 @@ class Listener:
 
     async def _listen(self, context: ssl.SSLContext | None) -> web.SockSite:
         """Listen beside whatever listens already: nobody who connects meanwhile is turned away."""
-        site = web.SockSite(self._runner, self._bound.dup(), ssl_context=context)
-        await site.start()
+        own = self._bound.dup()
+        site = web.SockSite(self._runner, own, ssl_context=context)
+        try:
+            await site.start()
+        except BaseException:
+            own.close()
+            with suppress(RuntimeError):  # it does not know yet that it was to listen
+                await site.stop()
+            raise
         return site
 
 
@@ -127,6 +134,7 @@ async def serve(
 
     """
     bound = _bind(listen_address)
+    bound.settimeout(0.0)  # not blocking: it is so for all duplicates at once, or for none
     runner = web.AppRunner(
         application(exposition, ready, door, reload),
         access_log=None,

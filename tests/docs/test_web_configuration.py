@@ -15,11 +15,15 @@ from exporter.web.config import WebConfig, parse
 from exporter.web.door import REFUSALS
 from tests.docs.pages import PAGES, blocks, code, first_column, name_of, page, rows, section
 from tests.docs.test_configuration import WEB
+from tests.web.folder import Folder
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from subprocess import CompletedProcess
+
+    Promtool = Callable[..., CompletedProcess[bytes]]
 
 WEB_CONFIGURATION = "docs/reference/web-configuration.md"
 
@@ -82,3 +86,16 @@ def test_there_are_examples() -> None:
     """The pages where somebody looks for one have one."""
     found = {name_of(path) for path in PAGES if web_configurations(path)}
     assert {WEB_CONFIGURATION, "docs/how-to/secure-web.md"} <= found
+
+
+def test_the_examples_are_those_of_the_format(promtool: Promtool, tmp_path: Path) -> None:
+    """The real promtool takes each of them as well, and refuses one with a key that is not of the format."""
+    folder = Folder(tmp_path)
+    for name, kind in (("tls.crt", "server.pem"), ("tls.key", "server-key.pem")):
+        folder.put(name, (tmp_path / kind).read_bytes())
+    for example in [text for path in PAGES for text in web_configurations(path)]:
+        folder.put("web.yaml", example.encode())
+        verdict = promtool("check", "web-config", str(folder.file))
+        assert verdict.returncode == 0, (example, verdict.stderr)
+    folder.put("web.yaml", b"auth_excluded_paths: [/healthz]")
+    assert promtool("check", "web-config", str(folder.file)).returncode == 1

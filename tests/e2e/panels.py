@@ -103,12 +103,14 @@ def chosen(file: Path, **values: str) -> dict[str, str]:
     }
 
 
-def ask(stack: Stack, query: Query, variables: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Give what the stack answers: series, samples or streams."""
+def ask(stack: Stack, query: Query, variables: Mapping[str, str], at: float | None = None) -> list[dict[str, Any]]:
+    """Give what the stack answers, at a time or now: series, samples or streams."""
     expression = filled(query.expression, variables)
-    now = time.time()
+    now = at or time.time()
+    if query.language == "loki" and query.target.get("queryType") == "instant":
+        return stack.loki.query_at(expression, now)
     if query.language == "loki":
         return stack.loki.query(expression, now - _RANGE_SECONDS, now + 60, step=_STEP_SECONDS)
     if query.target.get("instant"):
-        return stack.prometheus.query(expression)
+        return stack.prometheus.query(expression, now)
     return stack.prometheus.query_range(expression, now - _RANGE_SECONDS, now, _STEP_SECONDS)

@@ -20,10 +20,12 @@ from tests.integration.exporting import Exporter
 from tests.servers.alertmanager import Alertmanager, Webhook
 from tests.servers.cert_manager import CertManager
 from tests.servers.cluster import Cluster
+from tests.servers.identity import write_kubeconfig
 from tests.servers.jaeger import Jaeger
 from tests.servers.loki import Loki
 from tests.servers.process import free_port
 from tests.servers.prometheus import Prometheus
+from tests.waiting import eventually
 
 
 if TYPE_CHECKING:
@@ -36,8 +38,22 @@ PROGRAMS = (
     "prometheus", "alertmanager", "loki", "jaeger",
 )  # fmt: skip
 CLUSTER_NAME = "try"
-SERVICE = "customresource-exporter"
-DASHBOARDS = Path(__file__).parents[2] / "dashboards"
+# Of the exporter in everything that is shipped: service, job, account, namespace.
+NAME = "customresource-exporter"
+_ROOT = Path(__file__).parents[2]
+DASHBOARDS = _ROOT / "dashboards"
+_MANIFESTS = _ROOT / "deploy" / "manifests" / "customresource-exporter.yaml"
+# What the owners of the types add, as the manifests ask them to.
+_READABLE = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: readable, labels: {customresource-exporter/aggregate-to-reader: "true"}}
+rules:
+  - apiGroups: [cert-manager.io, acme.cert-manager.io, backup.example.com, cache.example.com, db.example.com,
+      net.example.com]
+    resources: ["*"]
+    verbs: [list, watch]
+"""
 # The rules' minutes become seconds.
 HASTE = 60
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -71,8 +87,9 @@ class Stack:
         self.declared = directory / "declared"
         self.declared.mkdir(parents=True)
         port = free_port()
+        self._kubeconfig = directory / "exporter.kubeconfig"
         self.exporter = Exporter(
-            self.cluster.kubeconfig,
+            self._kubeconfig,
             directory / "exporter",
             config=yaml.safe_dump(
                 {
@@ -90,7 +107,7 @@ class Stack:
         target = {"targets": [f"127.0.0.1:{port}"], "labels": {"cluster": CLUSTER_NAME}}
         self.prometheus = Prometheus(
             directory / "prometheus",
-            [{"job_name": SERVICE, "honor_labels": True, "static_configs": [target]}],
+            [{"job_name": NAME, "honor_labels": True, "static_configs": [target]}],
             rules=hastened(directory / "rules"),
             alertmanager=self.alertmanager.address,
         )
@@ -102,8 +119,20 @@ class Stack:
         for one in started:
             one.result()
         self.operator = CertManager(self.cluster, self.directory / "cert-manager")
-        for name in ("operator", "exporter", "prometheus"):
-            self._start(name)
+        self._start("operator")
+        self._install()
+        self._start("exporter")
+        self._start("prometheus")
+
+    def _install(self) -> None:
+        """Apply the shipped manifests, give the account in them the right to read, and let the exporter be that."""
+        kubectl = self.cluster.kubectl
+        kubectl("apply", "--server-side", "-f", str(_MANIFESTS))
+        kubectl("apply", "-f", "-", stdin=_READABLE)
+        # There are no nodes: the program runs here, and not as the pod that nobody starts.
+        eventually(lambda: "watch" in kubectl("get", f"clusterrole/{NAME}", "-o", "jsonpath={.rules}"), 30)
+        token = kubectl("create", "token", NAME, f"--namespace={NAME}").strip()
+        write_kubeconfig(self._kubeconfig, self.cluster.url, self.cluster.ca_file, {"token": token})
 
     def _start(self, name: str) -> None:
         getattr(self, name).start()

@@ -15,7 +15,6 @@ from exporter.records import Transition
 from exporter.sandbox.day import play, prepare
 from exporter.sandbox.hands import reach
 from exporter.sandbox.script import IGNORE
-from tests.servers.cluster import KubectlError
 from tests.waiting import eventually
 
 
@@ -39,7 +38,7 @@ metadata: {name: ours, namespace: web}
 spec: {selfSigned: {}}
 """
 
-# A type that nobody can list: who converts its one object does not answer.
+# A type that nobody has let the exporter read.
 _REFUSED = """
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -48,19 +47,7 @@ spec:
   group: old.example.com
   scope: Cluster
   names: {plural: legacies, singular: legacy, kind: Legacy}
-  conversion:
-    strategy: Webhook
-    webhook:
-      conversionReviewVersions: [v1]
-      clientConfig: {url: "https://127.0.0.1:1/convert"}
-  versions:
-    - {name: v1, served: true, storage: false, schema: &any {openAPIV3Schema: {type: object}}}
-    - {name: v1beta1, served: true, storage: true, schema: *any}
-"""
-_LEGACY = """
-apiVersion: old.example.com/v1beta1
-kind: Legacy
-metadata: {name: kept}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
 """
 
 
@@ -84,15 +71,6 @@ def issued(stack: Stack, name: str) -> None:
     stack.cluster.kubectl("-n", "web", "wait", f"certificate/{name}", "--for=condition=Ready", "--timeout=60s")
 
 
-def _created(stack: Stack, document: str) -> bool:
-    """Create something of a type that may not be served yet."""
-    try:
-        stack.cluster.kubectl("create", "-f", "-", stdin=document)
-    except KubectlError:
-        return False
-    return True
-
-
 def edit(stack: Stack, name: str, patch: str) -> None:
     """Change a Certificate by hand."""
     stack.cluster.kubectl("-n", "web", "patch", f"certificate/{name}", "--type=merge", "--patch", patch)
@@ -107,9 +85,7 @@ def tell(stack: Stack) -> None:
     declare(stack, certificate("shop", "shop.example.com", "www.example.com"))
     (stack.declared / "ghost.yaml").write_text(certificate("ghost", "ghost.example.com"), encoding="utf-8")
     (stack.declared / "broken.yaml").write_text("kind: [", encoding="utf-8")
-    stack.cluster.kubectl("create", "-f", "-", stdin=_REFUSED)
-    stack.cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/legacies.old.example.com")
-    eventually(lambda: _created(stack, _LEGACY), 30)
+    declare(stack, _REFUSED)
     asyncio.run(_day(stack))
     _trouble(stack)
     stack.cluster.kubectl("-n", "web", "delete", "secret", "shop-tls")

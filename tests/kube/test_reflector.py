@@ -151,12 +151,13 @@ async def test_a_refused_type_degrades_and_is_tried_again(tmp_path: Path) -> Non
     assert sink.slept == [5.0, 10.0]
 
 
+@pytest.mark.parametrize("code", [429, 500])
 @pytest.mark.parametrize(("failures", "told"), [(8, ["synced"]), (9, ["degraded", "recovered", "synced"])])
 async def test_a_type_that_the_server_cannot_answer_for_degrades(
-    tmp_path: Path, failures: int, told: list[str]
+    tmp_path: Path, failures: int, told: list[str], code: int
 ) -> None:
     """A few errors in a row are a hiccup; a list that goes on failing, as by a broken conversion, is told once."""
-    broken = [status(500, "InternalError")] * failures
+    broken = [status(code, "InternalError")] * failures
     listed = Reply(200, [bookmark(4, end=True), STALL])
     async with following(tmp_path, *broken, listed) as (_, sink):
         assert await sink.until(1) == ["listed 4 baseline 0"]

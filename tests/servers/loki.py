@@ -60,8 +60,14 @@ class Loki:
             limit: of lines
 
         """
-        query: dict[str, Any] = {"query": expression, "start": start, "end": end, "step": step, "limit": limit}
-        url = f"{self.url}/loki/api/v1/query_range?{urllib.parse.urlencode(query)}"
+        return self._get("query_range", query=expression, start=start, end=end, step=step, limit=limit)
+
+    def query_at(self, expression: str, at: float) -> list[Any]:
+        """Give the samples of a LogQL expression of numbers at a time in seconds since 1970."""
+        return self._get("query", query=expression, time=at)
+
+    def _get(self, what: str, **query: str | float) -> list[Any]:
+        url = f"{self.url}/loki/api/v1/{what}?{urllib.parse.urlencode(query)}"
         with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - our own server
             return list(json.load(answer)["data"]["result"])
 

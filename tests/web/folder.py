@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 REFUSED = 0  # before there was an answer
 BASIC = {"basic_auth_users": {"alice": bcrypt.hashpw(b"right", bcrypt.gensalt(4)).decode()}}
+WRONG = aiohttp.encode_basic_auth("alice", "wrong")
+NOBODY = aiohttp.encode_basic_auth("mallory", "right")
 ALICE = aiohttp.encode_basic_auth("alice", "right")
 
 
@@ -166,3 +168,31 @@ async def serving(folder: Folder) -> AsyncIterator[Served]:
     door.change(source.loaded)
     async with serve("127.0.0.1:0", cast("Exposition", _Pages()), list, door) as listener:
         yield Served(listener, reloading, health)
+
+
+def place(served: Served) -> tuple[str, int]:
+    """Where it listens."""
+    host, _, port = served.url.partition("://")[2].rpartition(":")
+    return host, int(port)
+
+
+async def over(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
+    """Ask over a connection that is open; the status."""
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    await reader.readexactly(int(length.split(b":")[1]))
+    return int(head.split(b" ", 2)[1])
+
+
+async def attempt(served: Served, folder: Folder, credentials: str, path: str = "/metrics") -> int:
+    """Ask with some credentials."""
+    shown = None
+    if "wrong certificate" in credentials:
+        shown = trustme.CA().issue_cert("client")
+    elif "right certificate" in credentials:
+        shown = folder.clients.issue_cert("client")
+    auth = {"wrong password": WRONG, "wrong user": NOBODY, "password": ALICE}
+    given = next((one for words, one in auth.items() if credentials.endswith(words)), "")
+    context = trusting(folder.authority, shown) if served.url.startswith("https") else None
+    return await ask(served.url, context, given, path)

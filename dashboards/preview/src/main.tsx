@@ -1,7 +1,7 @@
 // Draws one of the dashboards from answers that were collected before, with Grafana's own component library: stat, time
 // series, bar gauge and table are Grafana's; logs, traces and the rest are simple stand-ins. It is not Grafana.
 import {
-  applyFieldOverrides, createTheme, dateTime, FieldConfigOptionsRegistry, FieldType, getFieldDisplayValues, identityOverrideProcessor,
+  applyFieldOverrides, createTheme, dateTime, FieldConfigOptionsRegistry, FieldType, getFieldDisplayName, getFieldDisplayValues, identityOverrideProcessor,
   standardTransformers, standardTransformersRegistry, ThemeContext, toDataFrame, transformDataFrame,
   type DataFrame, type TimeRange,
 } from '@grafana/data';
@@ -42,7 +42,7 @@ function prepared(drawn: Drawn, frames: DataFrame[]): DataFrame[] {
       // What belongs to the panel's own options is not in the registry of standard ones.
       field.config.custom = { ...defaults.custom, ...field.config.custom };
       for (const { matcher, properties } of overrides) {
-        if (matcher.id === 'byName' && (field.state?.displayName ?? field.config.displayNameFromDS ?? field.name) === matcher.options) {
+        if (matcher.id === 'byName' && getFieldDisplayName(field, frame, data) === matcher.options) {
           for (const { id, value } of properties) {
             if (id.startsWith('custom.')) {
               field.config.custom = { ...field.config.custom, [id.slice(7)]: value };
@@ -72,7 +72,7 @@ function Content({ drawn, width, height, range }: { drawn: Drawn; width: number;
     return <div style={{ padding: 8, whiteSpace: 'pre-wrap' }}>{panel.options?.content}</div>;
   }
   if (!frames.some((one) => one.length > 0)) {
-    return <div style={{ padding: 16, textAlign: 'center', color: theme.colors.text.secondary }}>{drawn.note ?? 'No data'}</div>;
+    return <div style={{ padding: 16, textAlign: 'center', color: theme.colors.text.secondary }}>{drawn.note ?? panel.fieldConfig?.defaults?.noValue ?? 'No data'}</div>;
   }
   const values = () => getFieldDisplayValues({
     data: frames, theme, timeZone: 'utc', replaceVariables: (text: string) => text,
@@ -114,9 +114,37 @@ function Content({ drawn, width, height, range }: { drawn: Drawn; width: number;
       );
     case 'table':
       return <Table data={frames[0]} width={width} height={height} columnMinWidth={60} enablePagination={false} />;
+    case 'state-timeline':
+      return <Timeline frames={frames} range={range} />;
     default:
       return <Lines frames={frames} panel={panel} />;
   }
+}
+
+// A stand-in for Grafana's state timeline: a bar for each stretch in which a series has a value.
+function Timeline({ frames, range }: { frames: DataFrame[]; range: TimeRange }) {
+  const begin = range.from.valueOf(), span = range.to.valueOf() - begin;
+  return (
+    <div style={{ padding: 8 }}>
+      {frames.map((frame, place) => {
+        const [times, field] = frame.fields;
+        return (
+          <div key={place} style={{ display: 'flex', alignItems: 'center', height: 30, fontSize: 12 }}>
+            <div style={{ width: 120, color: theme.colors.text.secondary }}>{field.state?.displayName ?? field.config.displayNameFromDS}</div>
+            <div style={{ position: 'relative', flex: 1, height: 22, background: theme.colors.background.secondary, overflow: 'hidden' }}>
+              {times.values.map((time: number, row: number) => {
+                const value = field.values[row], next = times.values[row + 1] ?? time + 5000;
+                const shown = field.display?.(value);
+                return value === null ? null : (
+                  <div key={row} style={{ position: 'absolute', height: '100%', left: `${((time - begin) / span) * 100}%`, width: `${(Math.min(next - time, 5000) / span) * 100 + 0.1}%`, background: shown?.color }} />
+                );
+              })}
+            </div>
+          </div>
+        );
+      })}
+    </div>
+  );
 }
 
 function Lines({ frames, panel }: { frames: DataFrame[]; panel: Panel }) {
