@@ -29,6 +29,8 @@ _STEPS = "tests/faults/test_model.py"
 MODEL = f"{_STEPS}::TestModel"
 _RELOADS = "tests/reload/test_program.py"
 _ACCESS = "tests/web/test_access.py"
+_MISSED = "tests/rollout/test_missed.py"
+_LIFECYCLE = "tests/rollout/test_lifecycle.py"
 
 
 class Mutation(NamedTuple):
@@ -422,6 +424,47 @@ MUTATIONS = (
         "        against = nobody(users) if hashed is None else hashed\n",
         "        if hashed is None:\n            return False\n        against = hashed\n",
         ("tests/web/test_users.py::test_nobody_takes_as_long_as_somebody",),
+    ),
+    Mutation(
+        "after a restart no rollout ends by time at once",
+        "exporter/rollout/keeper.py",
+        "        if state is not None and at < self._until:\n",
+        "        if state is not None and at < 0:\n",
+        (
+            f"{_MISSED}::test_what_happened_while_nobody_watched_is_one_trace",
+            f"{_LIFECYCLE}::test_a_deadline_that_passed_while_nobody_was_watching_waits_for_what_happened_meanwhile",
+        ),
+    ),
+    Mutation(
+        "after a restart what has ended is held",
+        "exporter/rollout/keeper.py",
+        'self._until if sight == "partial" else 0)',
+        "0)",
+        (
+            f"{_MISSED}::test_what_happened_while_nobody_watched_is_one_trace",
+            f"{_MISSED}::test_what_an_owner_began_belongs_to_the_rollout_that_began_it",
+        ),
+    ),
+    Mutation(
+        "a rollout that was seen before its owner's is taken in",
+        "exporter/rollout/family.py",
+        "        _adopt_held(desk, owned, owner, at)\n",
+        "",
+        ("tests/rollout/test_late.py::test_a_part_that_is_superseded_just_before_its_owner_is_seen_belongs_to_it",),
+    ),
+    Mutation(
+        "an owner that begins anew takes what did not begin before",
+        "exporter/rollout/course.py",
+        "        move_on(desk, None if before is None else before.now, key)\n",
+        "",
+        (f"{_MISSED}::test_what_happened_while_nobody_watched_is_one_trace",),
+    ),
+    Mutation(
+        "stages of a rollout that were seen at once",
+        "exporter/rollout/lifecycle.py",
+        "    if begun:\n        marks =",
+        "    if True:\n        marks =",
+        ("tests/rollout/test_late.py::test_what_is_seen_all_at_once_keeps_its_stages",),
     ),
 )
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.contract.wire import Wire
-    from tests.integration.tracing import Lanes, Span, Told
+    from tests.integration.tracing import Lanes, Told
     from tests.servers.launch import Cluster
 
 pytestmark = pytest.mark.timeout(240)  # the first of them waits for all that the exporters tell
@@ -193,45 +193,29 @@ def test_spans_are_what_a_watch_saw(played: Played) -> None:
             (type_, before, after, since[:19], _seen(moments, uid, version))
             for version, type_, before, after, since in transitions(versions)
         ]
-        assert sorted(expected) == sorted(_stages(moments, span)), what
+        assert sorted(expected) == sorted(moments.transitions(span)), what
 
 
 def _course(truth: Truth, what: str) -> list[Version]:
     """The versions of an object from the one with which its rollout began to the one with which it ended."""
     kind, name, number, _ = what.split()
-    versions = truth.versions(kind, name)
     generation, _, lost = number.partition("+")
-    revision = int(generation) + int(lost or 0)
 
-    def done(version: Version) -> bool:
+    def done(version: Version, revision: int) -> bool:
         if kind == "Certificate":
             return _is_ready(version, int(generation), revision)
         return version.status("Ready") == "True"
 
-    begun = next(
-        place
-        for place, version in enumerate(versions)
-        if version.body["metadata"]["generation"] == int(generation)
-        and (not lost or (version.status("Ready") == "False" and version.body.get("status", {}).get("revision") == 1))
-    )
-    ended = next((place for place in range(begun, len(versions)) if done(versions[place])), len(versions))
-    return versions[begun : ended + 1]
-
-
-def _stages(told: Told, rollout: Span) -> list[tuple[str, str, str, str, int]]:
-    """The stages of a rollout in which a condition moved."""
-    name = "customresource.condition."
-    said = [
-        (span["attributes"], span["end_micros"])
-        for span in told.traces[rollout["trace_id"]]
-        if span["parent_span_id"] == rollout["span_id"] and f"{name}type" in span["attributes"] and not is_rollout(span)
-    ]
-    return [
-        (*(str(one.get(name + part, "")) for part in ("type", "previous_status", "status")),
-         str(one.get(f"{name}last_transition_time", ""))[:19], end)
-        for one, end in said
-        if one.get(f"{name}previous_status") != one.get(f"{name}status")
-    ]  # fmt: skip
+    versions = iter(truth.versions(kind, name))
+    course = [next(one for one in versions if one.body["metadata"]["generation"] == int(generation))]
+    if lost:  # it was done before
+        next(one for one in versions if done(one, 1))
+        course = [next(one for one in versions if one.status("Ready") == "False")]
+    for version in versions:
+        course.append(version)
+        if done(version, int(generation) + int(lost or 0)):
+            break
+    return course
 
 
 def _seen(told: Told, uid: str, version: Version) -> int:

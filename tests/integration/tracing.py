@@ -51,6 +51,18 @@ class Told(NamedTuple):
         """All spans of rollouts by what they are: kind, name, generation, result."""
         return {named(span): span for spans in self.traces.values() for span in spans if is_rollout(span)}
 
+    def transitions(self, rollout: Span) -> list[tuple[str, str, str, str, int]]:
+        """The stages of a rollout in which a condition moved: its type, before, after, since when, and the end."""
+        names = [f"customresource.condition.{name}" for name in ("type", "previous_status", "status")]
+        found = []
+        for span in self.traces[rollout["trace_id"]]:
+            said = span["attributes"]
+            type_, before, after = (str(said.get(name, "")) for name in names)
+            if span["parent_span_id"] == rollout["span_id"] and not is_rollout(span) and type_ and before != after:
+                since = str(said.get("customresource.condition.last_transition_time", ""))[:19]
+                found.append((type_, before, after, since, span["end_micros"]))
+        return found
+
     def observed(self, uid: str, resource_version: str) -> str:
         """When the exporter says that it has seen a version."""
         return str(
