@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-Refusal = Literal["rate", "connection", "certificate", "credentials", "busy"]
+Refusal = Literal["rate", "connection", "certificate", "credentials", "busy", "malformed"]
 REFUSALS: dict[Refusal, tuple[int, str]] = {
     "rate": (429, "too many requests: rate_limit"),
     "connection": (403, "who may connect has changed since this connection was opened: connect again"),
     "certificate": (403, "the client certificate has none of the names in client_allowed_sans"),
     "credentials": (401, "unauthorized"),
     "busy": (503, "too many passwords are being checked: try again"),
+    "malformed": (400, "this is no request that can be read"),
 }
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="customresource-exporter", charset="UTF-8"'}
 
@@ -107,8 +108,10 @@ class Door:
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer a request, if it may be."""
         refusal = await self._refusal(request)
-        if refusal is None:
-            return await handler(request)
+        return await handler(request) if refusal is None else self.refuse(refusal)
+
+    def refuse(self, refusal: Refusal) -> web.Response:
+        """Count a request that is not answered, and make what is said instead."""
         self._refused.labels(refusal).inc()
         status, text = REFUSALS[refusal]
         response = web.Response(status=status, text=f"{text}\n")

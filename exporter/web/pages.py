@@ -56,16 +56,15 @@ def application(
         policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
         return web.Response(text=_LANDING, content_type="text/html", headers=policy)
 
-    async def mark(_: web.Request, response: web.StreamResponse) -> None:
-        response.headers.update(_HEADERS)
-        response.headers.update(door.config.http.headers)
+    async def mark_answer(_: web.Request, response: web.StreamResponse) -> None:
+        mark(response, door)
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await door.answer(request, handler)
 
     application = web.Application(middlewares=[guard])
-    application.on_response_prepare.append(mark)
+    application.on_response_prepare.append(mark_answer)
     routes: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
         "/": landing,
         "/metrics": metrics,
@@ -77,6 +76,12 @@ def application(
     for method in ("POST", "PUT"):
         application.router.add_route(method, "/-/reload", _reloader(reload))
     return application
+
+
+def mark(response: web.StreamResponse, door: Door) -> None:
+    """Set the headers that every answer has."""
+    response.headers.update(_HEADERS)
+    response.headers.update(door.config.http.headers)
 
 
 def _readiness(waiting: list[str]) -> web.Response:

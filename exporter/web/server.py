@@ -6,18 +6,20 @@ turn anybody away, or end a connection, because a certificate is changed.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import re
 import socket
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 from msgspec import Struct
 
 from exporter.errors import ListenError, UsageError
-from exporter.web.pages import application
+from exporter.web.connection import IDLE_SECONDS, Connection
+from exporter.web.pages import application, mark
 
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\s:\[\]/]*))
 _MAX_PORT = 65_535
 # What is still being read when the program ends is broken off: a slow scraper must not keep it alive.
 _SHUTDOWN_SECONDS = 1.0
+_BACKLOG = 128
 
 
 class Address(Struct, frozen=True):
@@ -59,14 +62,16 @@ class Listener:
         runner: of the application
         bound: the socket that keeps the address, however often what listens on it is another
         door: is told of every change
+        idle: seconds until a connection is closed that has not brought a whole request
 
     """
 
-    def __init__(self, runner: web.AppRunner, bound: socket.socket, door: Door) -> None:
+    def __init__(self, runner: web.AppRunner, bound: socket.socket, door: Door, idle: float) -> None:
         self._runner = runner
         self._bound = bound
         self._door = door
-        self._site: web.SockSite | None = None
+        self._idle = idle
+        self._listening: asyncio.Server | None = None
         host, port = bound.getsockname()[:2]
         self.address = Address(host, port)
 
@@ -77,7 +82,12 @@ class Listener:
 
     async def start(self) -> None:
         """Listen."""
-        self._site = await self._listen(self._door.context)
+        self._listening = await self._listen(self._door.context)
+
+    def stop(self) -> None:
+        """Listen no longer; open connections stay."""
+        if self._listening is not None:
+            self._listening.close()
 
     async def change(self, loaded: Loaded) -> None:
         """Serve by another web configuration from now on; open connections stay.
@@ -87,28 +97,35 @@ class Listener:
 
         """
         try:
-            site = await self._listen(loaded.context)
+            listening = await self._listen(loaded.context)
         except OSError as error:
             msg = f"cannot listen on {self.address} anew: {error.strerror}; it goes on as before"
             raise ListenError(msg) from error
         self._door.change(loaded)
         # uvloop hands over a connection as it accepts it; asyncio's own loop would lose one that it is just accepting.
-        if self._site is not None:
-            await self._site.stop()
-        self._site = site
+        self.stop()
+        self._listening = listening
 
-    async def _listen(self, context: ssl.SSLContext | None) -> web.SockSite:
+    async def _listen(self, context: ssl.SSLContext | None) -> asyncio.Server:
         """Listen beside whatever listens already: nobody who connects meanwhile is turned away."""
+        loop = asyncio.get_running_loop()
+        server = self._runner.server
+        assert server is not None  # noqa: S101 - it was set up before
+
+        def connection() -> Connection:
+            return Connection(server, self._malformed, loop=loop, idle=self._idle)
+
         own = self._bound.dup()
-        site = web.SockSite(self._runner, own, ssl_context=context)
         try:
-            await site.start()
+            return await loop.create_server(connection, sock=own, ssl=context, backlog=_BACKLOG)
         except BaseException:
             own.close()
-            with suppress(RuntimeError):  # it does not know yet that it was to listen
-                await site.stop()
             raise
-        return site
+
+    def _malformed(self) -> web.Response:
+        response = self._door.refuse("malformed")
+        mark(response, self._door)
+        return response
 
 
 @asynccontextmanager
@@ -118,6 +135,8 @@ async def serve(
     ready: Callable[[], list[str]],
     door: Door,
     reload: Reload | None = None,
+    *,
+    idle: float = IDLE_SECONDS,
 ) -> AsyncIterator[Listener]:
     """Serve until the block is left; gives what listens.
 
@@ -127,6 +146,7 @@ async def serve(
         ready: names the types that are not yet synced
         door: says who is answered, and what connections are encrypted by
         reload: reads the configuration again, or raises `ExporterError`; None refuses to
+        idle: seconds until a connection is closed that has not brought a whole request
 
     Raises:
         UsageError: the address is none
@@ -136,17 +156,15 @@ async def serve(
     bound = _bind(listen_address)
     bound.settimeout(0.0)  # not blocking: it is so for all duplicates at once, or for none
     runner = web.AppRunner(
-        application(exposition, ready, door, reload),
-        access_log=None,
-        handle_signals=False,
-        shutdown_timeout=_SHUTDOWN_SECONDS,
+        application(exposition, ready, door, reload), handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS
     )
+    listener = Listener(runner, bound, door, idle)
     try:
         await runner.setup()
-        listener = Listener(runner, bound, door)
         await listener.start()
         yield listener
     finally:
+        listener.stop()
         await runner.cleanup()
         bound.close()
 

@@ -10,7 +10,6 @@ import aiohttp
 import bcrypt
 import pytest
 import trustme
-from aiohttp import web
 
 from exporter.errors import ConfigError, ListenError
 from tests.web.folder import ALICE, BASIC, REFUSED, Folder, ask, attempt, mutual, over, place, serving, tls, trusting
@@ -268,10 +267,10 @@ async def test_a_listener_that_cannot_be_made_changes_nothing(folder: Folder, mo
         folder.write({"basic_auth_users": {"bob": BASIC["basic_auth_users"]["alice"]}})
         with monkeypatch.context() as broken:
 
-            async def start(_: web.SockSite) -> None:
+            async def create_server(*_: object, **__: object) -> None:
                 raise OSError(errno.EMFILE, "Too many open files")
 
-            broken.setattr(web.SockSite, "start", start)
+            broken.setattr(asyncio.get_running_loop(), "create_server", create_server)
             with pytest.raises(ListenError, match="anew: Too many open files; it goes on as before"):
                 await served.reload()
         assert (await ask(served.url, None, ALICE), served.successful) == (200, 0)
