@@ -55,7 +55,9 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+", re.ASCII)
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", re.ASCII)
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LONGEST = 3600.0
-_HASH = re.compile(r"\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}", re.ASCII)
+_DEAREST = 16  # some 4 s; each step beyond takes twice as long, and nothing can break it off
+# The last character of a salt holds two bits; with others in it no password would ever be right.
+_HASH = re.compile(r"\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}", re.ASCII)
 
 
 def version(value: Any) -> str:  # noqa: ANN401 - any YAML
@@ -130,5 +132,9 @@ def password_hash(value: Any) -> str:  # noqa: ANN401 - any YAML
     """Read a hash of bcrypt; what is wrong is told without the value."""
     if not isinstance(value, str) or not _HASH.fullmatch(value):
         msg = "is no bcrypt hash; make one with `htpasswd -nBC 10 ''` and write what follows the colon, in quotes"
+        raise ValueError(msg)
+    cost = int(value.split("$")[2])
+    if cost > _DEAREST:
+        msg = f"has the cost {cost}, which takes too long to check; make one of at most {_DEAREST}"
         raise ValueError(msg)
     return value

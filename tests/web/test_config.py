@@ -221,7 +221,19 @@ def test_what_cannot_be_meant_is_refused(document: Any, sentence: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["hunter2", "", 5, None, ["x"], "$2y$10$short", "$2y$99$" + "a" * 53, "$1$" + "a" * 57, f"{HASH}\n", f"{HASH}x"],
+    [
+        "hunter2",
+        "",
+        5,
+        None,
+        ["x"],
+        "$2y$10$short",
+        "$2y$99$" + "." * 53,
+        "$1$" + "." * 57,
+        f"{HASH}\n",
+        f"{HASH}x",
+        f"{HASH[:28]}z{HASH[29:]}",
+    ],
 )
 def test_what_is_no_hash_is_refused_without_being_told(value: Any) -> None:
     """Somebody may have written the password itself."""
@@ -291,3 +303,16 @@ def test_a_file_may_say_that_nothing_is_protected() -> None:
     """Whoever writes an empty mapping means it."""
     assert parse(b"{}") == WebConfig()
     assert describe(WebConfig()) == ["served as  plain HTTP/1.1", "users      everybody"]
+
+
+@pytest.mark.parametrize(("cost", "good"), [(4, True), (16, True), (17, False), (31, False)])
+def test_a_hash_that_takes_too_long_is_refused(cost: int, good: bool) -> None:
+    """One of cost 31 would take a day, with everybody waiting behind it, and the end of the program too."""
+    value = f"$2b${cost:02}${HASH[7:]}"
+    if good:
+        parse(json.dumps({"basic_auth_users": {"alice": value}}).encode())
+        return
+    sentence = refusal({"basic_auth_users": {"alice": value}})
+    assert sentence == (
+        f"basic_auth_users.alice: has the cost {cost}, which takes too long to check; make one of at most 16"
+    )
