@@ -52,6 +52,11 @@ class Patience:
         """Whether so much has failed in a row that it is no hiccup: some fifteen seconds of tries."""
         return self._failures >= _SOON_FAILURES
 
+    @property
+    def only_lists(self) -> bool:
+        """Whether a list was complete before, and nothing came since: it is the watches that fail."""
+        return self._lists > 1
+
     def healthy(self) -> None:
         """Note that a stream has brought us further."""
         self._failures = self._lists = 0

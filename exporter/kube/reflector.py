@@ -49,6 +49,8 @@ _SILENCE = 90.0
 # A stream that ends sooner, in seconds, and has brought us no further is not opened again at once.
 _SHORT = 1.0
 _LIST_SILENCE = 30.0
+# Who is told to stay away for so many seconds need not be told again and again before it is said.
+_LONG = 60.0
 _SHORTEST, _LONGEST = 300, 600
 _NO_WATCH_LIST = frozenset({400, 422})
 _TOO_MANY = 429
@@ -171,11 +173,14 @@ class Reflector:
             elif error.retry_after is None and error.status != _TOO_MANY:
                 self._suspect()
             # Whose conversion is broken is told to come back later, as in an overload, and for ever.
-            if (error.status >= _SERVER_ERROR or error.status == _TOO_MANY) and self._patience.persists:
+            lasts = self._patience.persists or at_least >= _LONG
+            if (error.status >= _SERVER_ERROR or error.status == _TOO_MANY) and lasts:
                 self._degrade(reason, error)
         elif isinstance(error, BrokenStreamError):
             reason = "broken"
             self._suspect()
+            if self._patience.persists:
+                self._degrade(reason, error)
         else:
             reason = "connection"
         log.debug("watch interrupted", type=str(self._collection.type), reason=reason, error=str(error))
@@ -191,7 +196,7 @@ class Reflector:
             self._fruitless += 1
         self._doubtful = True
 
-    def _degrade(self, reason: str, error: ApiError) -> None:
+    def _degrade(self, reason: str, error: ClusterError) -> None:
         """Tell that the type cannot be followed for now, once for as long as that lasts for one reason."""
         if self._degraded != reason:
             self._degraded = reason
@@ -230,6 +235,8 @@ class Reflector:
                 self._bookmarks = False
             raise
         self._sink.restarted("empty" if fruitless else "ended")
+        if self._degraded and loop.time() - began >= _SHORT:
+            self._recovered()  # a stream that was open and had nothing to tell, by a server that sends no bookmarks
         if fruitless:
             self._doubtful = True
             self._fruitless += 1
@@ -342,7 +349,8 @@ class Reflector:
         self._version = self._since = version
         self._mode, self._doubtful, self._unfinished, self._fruitless, self._expired = "catch_up", False, 0, 0, 0
         self._patience.listed()
-        self._recovered()
+        if not self._patience.only_lists:
+            self._recovered()
         self._end_list()
         self._tell_synced()
 

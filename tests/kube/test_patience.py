@@ -55,14 +55,23 @@ OUTAGES: dict[str, tuple[Callable[[Request], Reply], float]] = {
     "watches: 500": (only_gets(status(500, "InternalError")), 4.0),
     "watches: empty": (only_gets(Reply(200)), 4.0),
     "lists, but no watches": (only_lists(Reply(200)), 4.0),
+    "lists, but watches: 500": (only_lists(status(500, "InternalError")), 4.0),
     "lists, but watches expire": (only_lists(status(410, "Expired")), 4.0),
 }
 
 
 async def asked_in_an_hour(
-    directory: Path, answer: Callable[[Request], Reply], draw: Callable[[], float]
+    directory: Path, answer: Callable[[Request], Reply], draw: Callable[[], float], told: list[str] | None = None
 ) -> list[float]:
-    """Follow a scope for an hour that takes no time, and give the moments at which the server was asked."""
+    """Follow a scope for an hour that takes no time, and give the moments at which the server was asked.
+
+    Args:
+        directory: for what the client reads
+        answer: of the server
+        draw: random numbers
+        told: gets what the sink was told
+
+    """
     clock = 0.0
     moments: list[float] = []
     over = asyncio.Event()
@@ -96,6 +105,8 @@ async def asked_in_an_hour(
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+            if told is not None:
+                told += sink.told
     return moments
 
 
@@ -111,6 +122,20 @@ async def test_an_hour_of_trouble_is_no_burden(tmp_path: Path, outage: str, leas
 
     assert rate <= per_minute
     assert rate >= 0.5  # it goes on trying
+
+
+@pytest.mark.parametrize(
+    "outage",
+    ["500", "503", "429", "403", "garbage", "a Status for everything", "watches: 500", "lists, but watches: 500"],
+)
+async def test_an_hour_of_trouble_is_told_once(tmp_path: Path, outage: str) -> None:
+    """A type that cannot be followed for an hour is so for an hour, whatever else the server can do meanwhile."""
+    told: list[str] = []
+    await asked_in_an_hour(tmp_path, OUTAGES[outage][0], lambda: 0.0, told)
+    found = [word for word in told if word in {"degraded", "recovered"}]
+    print(f"{outage}: {found}")  # noqa: T201 - the figures
+    assert found[-1:] == ["degraded"]
+    assert len(found) <= 3  # the first list after it was told may have been its end
 
 
 @pytest.mark.parametrize(

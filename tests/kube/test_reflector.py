@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exporter.kube import reflector
 from tests.changes.objects import widget
 from tests.kube.watching import OPEN, bookmark, error, event, following, page, short, status
 from tests.scripted import ABORT, STALL, Reply
@@ -177,6 +178,23 @@ async def test_a_list_that_breaks_off_each_time_does_not_flap(tmp_path: Path) ->
     assert [word for word in sink.told if not word.startswith(("listing", "restarted"))] == [
         "degraded", "recovered", "synced",
     ]  # fmt: skip
+
+
+async def test_who_is_told_to_stay_away_for_long_says_so_at_once(tmp_path: Path) -> None:
+    """Eight waits of ten minutes each would keep the program from being ready for an hour and more."""
+    away = status(503, "ServiceUnavailable", {"Retry-After": "600"})
+    async with following(tmp_path, away, pausing=True) as (_, sink):
+        await asyncio.wait_for(sink.paused.wait(), 10)
+        assert sink.told == ["degraded", "restarted http_503"]
+
+
+async def test_a_quiet_type_recovers_without_bookmarks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that was open until its time was over is one that works, also where there was nothing to tell."""
+    monkeypatch.setattr(reflector, "_SHORT", 0.0)
+    busy = [status(503, "ServiceUnavailable", {"Retry-After": "1"})] * 9
+    async with following(tmp_path, page(1), *busy, Reply(200, []), page(1), OPEN, version="5") as (server, sink):
+        await server.wait_for(13)
+    assert [word for word in sink.told if not word.startswith("restarted")] == ["degraded", "synced", "recovered"]
 
 
 @pytest.mark.parametrize("code", [400, 422])
