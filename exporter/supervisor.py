@@ -171,9 +171,14 @@ class Supervisor:
         self._going_on = self._going_on or (self._running is not None and not self._running.waiting())
 
     def _clear_gauges(self) -> None:
-        """Forget what was said of single types: those that are still followed say it again."""
-        for gauge in (self._health.watch_synced, self._health.watch_degraded, self._health.watch_last_event):
+        """Forget what was said of single types, outputs and directories: those that are still there say it again."""
+        health = self._health
+        for gauge in (
+            health.watch_synced, health.watch_degraded, health.watch_last_event,
+            health.delivery_backlog, health.delivery_oldest, health.drift_declared_problems,
+        ):  # fmt: skip
             gauge.clear()
+        health.drift_declared.set(0)
 
     async def _resized(self, journal: Journal, stop: asyncio.Event) -> Journal | None:
         """Give the journal within the size that holds now; None when told to stop before."""

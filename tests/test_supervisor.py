@@ -124,14 +124,35 @@ async def test_the_end_takes_readiness_although_something_is_built_anew() -> Non
     assert len(desk.built) == 1
 
 
-async def test_the_gauges_of_types_begin_anew() -> None:
-    """What is no longer followed is no longer shown."""
+_TYPE = {"customresource_group": "g", "customresource_kind": "K"}
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("watch_synced", _TYPE),
+        ("watch_degraded", _TYPE),
+        ("watch_last_event_timestamp_seconds", _TYPE),
+        ("delivery_backlog_changes", {"consumer": "c"}),
+        ("delivery_oldest_seconds", {"consumer": "c"}),
+        ("drift_declared_problems", {"kind": "yaml"}),
+    ],
+)
+async def test_the_gauges_of_what_there_may_not_be_any_more_begin_anew(name: str, labels: dict[str, str]) -> None:
+    """What is no longer followed, sent to or read is no longer shown: an alert about it would never end."""
     async with running(None) as desk:
-        desk.health.watch_synced.labels("g", "K").set(1)
+        health = desk.health
+        for of_type in (health.watch_synced, health.watch_degraded, health.watch_last_event):
+            of_type.labels("g", "K").set(1)
+        health.delivery_backlog.labels("c").set(1)
+        health.delivery_oldest.labels("c").set_function(lambda: 1.0)
+        health.drift_declared_problems.labels("yaml").inc()
+        health.drift_declared.set(5)
+        value = health.registry.get_sample_value
+        assert value(f"customresource_exporter_{name}", labels) == 1
         await desk.supervisor.rebuild()
-        value = desk.health.registry.get_sample_value
-        labels = {"customresource_group": "g", "customresource_kind": "K"}
-        assert value("customresource_exporter_watch_synced", labels) is None
+        assert value(f"customresource_exporter_{name}", labels) is None
+        assert value("customresource_exporter_drift_declared_objects") == 0
 
 
 async def test_another_size_is_that_of_a_journal_opened_again(tmp_path: Path) -> None:
