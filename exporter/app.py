@@ -288,7 +288,8 @@ class Exporter:
         self._discovery = Discovery(api, types, self._follower)
         self._audit = Audit(api, journal, health, self._follower)
         self._deliveries = [Delivery(journal, consumer, health) for consumer in consumers]
-        self._upkeep = Upkeep(journal, config.journal, metrics, redactor, health, self._judging.hits)
+        names = frozenset(consumer.name for consumer in consumers)
+        self._upkeep = Upkeep(journal, config.journal, metrics, redactor, health, names, self._judging.hits)
         self._stopping = False
         self.exposition = Exposition(metrics, health)
 

@@ -40,6 +40,7 @@ class Upkeep:
         metrics: whose totals are saved, and which are fed where there is room again
         redactor: whose count is shown
         health: the exporter's own metrics
+        outputs: names of those that are on: what an output that is off never gets is no loss
         hits: gives how often each rule of drift covered a finding, by its reason
 
     """
@@ -51,6 +52,7 @@ class Upkeep:
         metrics: Families,
         redactor: Redactor,
         health: Health,
+        outputs: frozenset[str],
         hits: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._journal = journal
@@ -59,6 +61,7 @@ class Upkeep:
         self._redactor = redactor
         self._redactions = 0
         self._health = health
+        self._outputs = outputs
         self._hits = hits
         self._counted: dict[str, int] = {}
         self._saved, _ = journal.totals()
@@ -140,7 +143,8 @@ class Upkeep:
         """Throw away what has to go; where a commit does not fit, a little more than that."""
         evicted = self._journal.evict(self._bounds.retention_ns, 0 if self._journal.care.full else None)
         for consumer, count in evicted.undelivered.items():
-            self._health.delivery_dropped.labels(consumer, "retention").inc(count)
+            if consumer in self._outputs:
+                self._health.delivery_dropped.labels(consumer, "retention").inc(count)
         return evicted.changes
 
     def _tell_crowded(self, *, crowded: bool, used: int) -> None:

@@ -151,7 +151,7 @@ async def until(so: Callable[[], bool]) -> None:
 async def test_objects_that_leave_no_room_are_told(tmp_path: Path) -> None:
     """Where the state of the objects alone is too large, the gauge and one line say so, until there is room."""
     journal = opened(tmp_path, MIB)
-    upkeep = Upkeep(journal, JournalLimits(), product(), Redactor(b"k"), Health())
+    upkeep = Upkeep(journal, JournalLimits(), product(), Redactor(b"k"), Health(), frozenset())
     journal.care.refused(await fill(journal, 10))
     running = asyncio.create_task(upkeep.run())
     async with asyncio.timeout(10):
@@ -164,6 +164,28 @@ async def test_objects_that_leave_no_room_are_told(tmp_path: Path) -> None:
     running.cancel()
     await asyncio.wait({running})
     journal.close()
+
+
+async def test_what_goes_unread_by_an_output_that_is_off_is_no_loss(tmp_path: Path) -> None:
+    """Its place stays in the journal; what it would have sent is not counted, or an alert about it would never end."""
+    journal = opened(tmp_path, 64 * MIB)
+    for consumer in ("on", "off"):
+        journal.cursor(consumer)
+    journal.commit(Batch(changes=[change(1), change(2)]))
+    health = Health()
+    upkeep = Upkeep(journal, JournalLimits(retention_ns=1), product(), Redactor(b"k"), health, frozenset({"on"}))
+    running = asyncio.create_task(upkeep.run())
+    async with asyncio.timeout(10):
+        await until(lambda: journal.head() == 2 and not journal.after(0, 10))
+    running.cancel()
+    await asyncio.wait({running})
+    journal.close()
+
+    def dropped(consumer: str) -> float | None:
+        labels = {"consumer": consumer, "reason": "retention"}
+        return health.registry.get_sample_value("customresource_exporter_delivery_dropped_total", labels)
+
+    assert (dropped("on"), dropped("off")) == (2, None)
 
 
 class Clocks:
