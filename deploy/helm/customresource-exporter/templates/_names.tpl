@@ -1,18 +1,18 @@
 {{/* Names and labels that all objects share. */}}
 
 {{- define "customresource-exporter.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 52 | trimAll "-" -}}
 {{- end -}}
 
 {{/* At most 52 characters: a StatefulSet's pods get a label of this and a hash, and a label has at most 63. */}}
 {{- define "customresource-exporter.fullname" -}}
 {{- $name := include "customresource-exporter.name" . -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 52 | trimAll "-" -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 52 | trimAll "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimAll "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -32,8 +32,8 @@
 {{- end -}}
 
 {{- define "customresource-exporter.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "customresource-exporter.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "customresource-exporter.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Metadata of an object. Takes root, name, and, where they are given, namespace, labels, annotations. */}}
@@ -45,9 +45,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $_ := set $labels "app.kubernetes.io/managed-by" $root.Release.Service -}}
 {{- $annotations := merge (dict) (.annotations | default dict) $root.Values.commonAnnotations -}}
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   {{- with .namespace }}
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   {{- end }}
   labels:
     {{- merge $labels (.labels | default dict) $root.Values.commonLabels | toYaml | nindent 4 }}

@@ -13,7 +13,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ include "customresource-exporter.serviceAccountName" . }}
+  serviceAccountName: {{ include "customresource-exporter.serviceAccountName" . | quote }}
   automountServiceAccountToken: true
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
@@ -28,7 +28,7 @@ spec:
   {{- end }}
   {{- range $key := list "priorityClassName" "runtimeClassName" "dnsPolicy" }}
   {{- with index $.Values $key }}
-  {{ $key }}: {{ . }}
+  {{ $key }}: {{ . | quote }}
   {{- end }}
   {{- end }}
   {{- range $key := list "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "dnsConfig" "hostAliases" "initContainers" }}
@@ -39,7 +39,7 @@ spec:
   {{- end }}
   containers:
     - name: exporter
-      image: {{ include "customresource-exporter.image" . }}
+      image: {{ include "customresource-exporter.image" . | quote }}
       imagePullPolicy: {{ .Values.image.pullPolicy }}
       args:
         - run
@@ -49,7 +49,7 @@ spec:
         - --log.level={{ .Values.log.level }}
         - --log.format={{ .Values.log.format }}
         {{- if include "customresource-exporter.webVolume" . }}
-        - --web.config.file=/etc/customresource-exporter/web/{{ .Values.web.config.key }}
+        - {{ printf "--web.config.file=/etc/customresource-exporter/web/%s" .Values.web.config.key | quote }}
         {{- end }}
         {{- if .Values.web.enableLifecycle }}
         - --web.enable-lifecycle
@@ -118,7 +118,7 @@ spec:
     # Directories, and no single files (subPath): only so does a change reach the pod.
     - name: config
       configMap:
-        name: {{ include "customresource-exporter.configMapName" . }}
+        name: {{ include "customresource-exporter.configMapName" . | quote }}
     {{- with include "customresource-exporter.webVolume" . }}
     - name: web
       {{- . | nindent 6 }}
@@ -126,7 +126,7 @@ spec:
     {{- with .Values.otlp.tlsSecret.name }}
     - name: otlp-tls
       secret:
-        secretName: {{ . }}
+        secretName: {{ . | quote }}
         defaultMode: 0440
     {{- end }}
     - name: tmp
@@ -139,7 +139,7 @@ spec:
     {{- else if .Values.persistence.existingClaim }}
     - name: data
       persistentVolumeClaim:
-        claimName: {{ .Values.persistence.existingClaim }}
+        claimName: {{ .Values.persistence.existingClaim | quote }}
     {{- end }}
     {{- with .Values.extraVolumes }}
     {{- tpl (toYaml .) $ | nindent 4 }}
@@ -150,11 +150,11 @@ spec:
 {{- with .Values.web.config -}}
 {{- if .secretName -}}
 secret:
-  secretName: {{ .secretName }}
+  secretName: {{ .secretName | quote }}
   defaultMode: 0440
 {{- else if .configMapName -}}
 configMap:
-  name: {{ .configMapName }}
+  name: {{ .configMapName | quote }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -188,8 +188,8 @@ configMap:
 - name: OTEL_EXPORTER_OTLP_HEADERS
   valueFrom:
     secretKeyRef:
-      name: {{ .name }}
-      key: {{ .key }}
+      name: {{ .name | quote }}
+      key: {{ .key | quote }}
 {{- end }}
 {{- end }}
 {{- with $otlp.tlsSecret }}
@@ -197,7 +197,7 @@ configMap:
 {{- range $variable, $file := dict "CERTIFICATE" .ca "CLIENT_CERTIFICATE" .cert "CLIENT_KEY" .key }}
 {{- if $file }}
 - name: OTEL_EXPORTER_OTLP_{{ $variable }}
-  value: /etc/customresource-exporter/otlp/{{ $file }}
+  value: {{ printf "/etc/customresource-exporter/otlp/%s" $file | quote }}
 {{- end }}
 {{- end }}
 {{- end }}

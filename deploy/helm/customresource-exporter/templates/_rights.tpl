@@ -90,9 +90,9 @@ kind: {{ ternary "RoleBinding" "ClusterRoleBinding" (ne (.namespace | default ""
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: {{ .roleKind }}
-  name: {{ .role }}
+  name: {{ .role | quote }}
 subjects:
   - kind: ServiceAccount
-    name: {{ include "customresource-exporter.serviceAccountName" .root }}
-    namespace: {{ include "customresource-exporter.namespace" .root }}
+    name: {{ include "customresource-exporter.serviceAccountName" .root | quote }}
+    namespace: {{ include "customresource-exporter.namespace" .root | quote }}
 {{- end -}}
