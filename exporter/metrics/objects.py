@@ -51,9 +51,14 @@ class ObjectSeries:
 
     def show(self, key: ObjectKey, kind: str, rows: Iterable[Row]) -> None:
         """Show the series of an object as they are now, none where there are no rows."""
-        before = self._shown.pop(key, ())
+        before = self._shown.get(key, ())
         place = tuple(map(label_value, (key.group, kind, key.namespace, key.name)))
         now = {(family, *place, *map(label_value, labels)): value for family, labels, value in rows}
+        if before == tuple(now):  # mostly nothing but values has moved
+            for series, value in now.items():
+                self._lines.put(series, value)
+            return
+        self._shown.pop(key, None)
         self._leave([series for series in before if series not in now])
         shown = []
         for series, value in now.items():

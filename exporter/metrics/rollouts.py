@@ -13,7 +13,7 @@ from exporter.metrics.objects import ObjectSeries, object_family
 from exporter.metrics.series import PLACE_LABELS
 from exporter.records import ROLLOUT_RESULTS, Rollout
 from exporter.rollout.keeper import NAME
-from exporter.rollout.values import decode
+from exporter.rollout.values import held
 from exporter.timestamps import to_nanoseconds
 
 
@@ -58,6 +58,7 @@ class RolloutMetrics:
 
     def __init__(self, kinds: Callable[[str, str], str], limit: int, dropped: Counter) -> None:
         self._kinds = kinds
+        self._begun: set[tuple[str, str]] = set()
         self._objects = ObjectSeries(_OBJECTS, limit, dropped)
         self._durations = Histogram(
             DURATION, "How long changes of what is wanted took to come true, by how that ended.",
@@ -121,15 +122,17 @@ class RolloutMetrics:
 
     def _hold(self, group: str, kind: str) -> None:
         """Show all results of a kind, at 0 before the first, so that each is a growth."""
-        for result in ROLLOUT_RESULTS:
-            self._durations.hold((group, kind, result))
+        if (group, kind) not in self._begun:
+            self._begun.add((group, kind))
+            for result in ROLLOUT_RESULTS:
+                self._durations.hold((group, kind, result))
 
 
 def _rows(state: State | None) -> Iterator[Row]:
     """Say what is shown of one object."""
     if state is None or not state.shown:
         return
-    kept = decode(state.line)
+    kept = held(state)
     if (since := kept.waiting_since) is not None:
         yield PENDING, (), to_nanoseconds(since) / 1e9
     for one in kept.unready:

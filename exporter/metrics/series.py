@@ -120,8 +120,9 @@ class Lines:
     def put(self, series: Series, value: float) -> None:
         """Give a series a value; it is made if need be."""
         line = self._lines[series[0]].get(series) or self.make(series)
-        line.set(value)
-        self._pages.clear()
+        if line.value != value:
+            line.set(value)
+            self._pages.clear()
 
     def add(self, series: Series, growth: float) -> None:
         """Let a series grow; it is made if need be."""

@@ -15,7 +15,7 @@ from exporter.model import ObjectKey
 from exporter.records import State
 from exporter.rollout import habits
 from exporter.rollout.lifecycle import deadline
-from exporter.rollout.values import Kept, Open, decode, encode
+from exporter.rollout.values import Kept, Open, encode, held
 
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Desk:
         """Give what is kept of an object."""
         if key not in self._now:
             state = self._book.get(key)
-            self._before[key] = self._now[key] = None if state is None else decode(state.line)
+            self._before[key] = self._now[key] = None if state is None else held(state)
         return self._now[key]
 
     def put(self, key: ObjectKey, kept: Kept | None) -> None:
@@ -179,7 +179,7 @@ class Desk:
         if kept is None or not kept.worth_keeping:
             return None
         due = None if kept.open is None else deadline(kept.open, self.limits)
-        return State(encode(kept), kept.tally, due, kept.shown)
+        return State(encode(kept), kept.tally, due, kept.shown, kept)
 
 
 def _of_type(key: ObjectKey) -> ObjectKey:

@@ -17,7 +17,7 @@ from exporter.rollout.lifecycle import begins, moment
 from exporter.rollout.readiness import read
 from exporter.rollout.rules import Rulebook
 from exporter.rollout.ties import owners, upstream
-from exporter.rollout.values import Look, decode
+from exporter.rollout.values import Look, held
 from exporter.timestamps import from_nanoseconds, to_nanoseconds
 
 
@@ -70,7 +70,7 @@ class RolloutKeeper:
 
         """
         for key, state in states:
-            kept = decode(state.line)
+            kept = held(state)
             self._hints.note(key, None, kept)
             if kept.open is not None:
                 self._awaited.add(key)

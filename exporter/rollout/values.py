@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from exporter.model import Change, ObjectKey, ResourceType
-from exporter.records import Begun, Link, Rollout
+from exporter.records import Begun, Link, Rollout, State
 from exporter.rollout.readiness import Condition, Readiness
 from exporter.timestamps import Timestamp
 
@@ -190,3 +190,8 @@ def encode(kept: Kept) -> bytes:
 def decode(line: bytes) -> Kept:
     """Read back what `encode` wrote, also what an older version of it wrote."""
     return _decoder.decode(line)
+
+
+def held(state: State) -> Kept:
+    """Give what a state says, decoded if it is not at hand."""
+    return state.value if isinstance(state.value, Kept) else decode(state.line)
