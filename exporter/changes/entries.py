@@ -19,18 +19,23 @@ Entry = dict[str, Any]
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
 # Texts of `fieldsV1` that are kept decoded: so many, none of them longer than that many bytes.
-KEPT_FIELDS = 512
+_KEPT_FIELDS = 512
 _LONGEST_KEPT = 4096
 
 
 class FieldsV1(dict[str, Any]):
     """The fields of an entry. Entries with the same text share one, so it must never be changed.
 
-    It is hashed by its identity: what follows from it can be kept under it.
+    Attributes:
+        follows: what somebody has worked out of nothing but these fields, for the next who asks
+
     """
 
-    __slots__ = ()
-    __hash__ = object.__hash__  # type: ignore[assignment]
+    __slots__ = ("follows",)
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        super().__init__(fields)
+        self.follows: dict[Any, Any] = {}
 
 
 class _Entry(Struct, rename="camel"):
@@ -72,9 +77,19 @@ class Entries:
         return iter(self.at(range(len(self.raws))))
 
     def new(self, old: Entries) -> list[int]:
-        """Give the places of those that another version does not have, or has otherwise."""
-        known = old.raws
-        return [] if self is old else [number for number, raw in enumerate(self.raws) if raw not in known]
+        """Give the places of those that another version does not have, or has otherwise.
+
+        What the other has decoded of the rest is taken over.
+        """
+        if self is old:
+            return []
+        known, decoded, places = old.raws, old._decoded, []  # noqa: SLF001 - of another one of us
+        for number, raw in enumerate(self.raws):
+            if raw not in known:
+                places.append(number)
+            elif (was := known.index(raw)) in decoded:
+                self._decoded[number] = decoded[was]
+        return places
 
     def at(self, numbers: Iterable[int]) -> list[Entry]:
         """Give those in certain places; what is no entry is left out.
@@ -121,4 +136,4 @@ def _read_fields(text: bytes) -> Any:  # noqa: ANN401 - any JSON
     return FieldsV1(fields) if type(fields) is dict else fields
 
 
-_kept_fields = lru_cache(maxsize=KEPT_FIELDS)(_read_fields)
+_kept_fields = lru_cache(maxsize=_KEPT_FIELDS)(_read_fields)

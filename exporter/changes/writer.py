@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET
 
+from exporter.changes.entries import FieldsV1
 from exporter.changes.pointer import split
 from exporter.changes.redact import mask
 from exporter.model import Writer
@@ -48,6 +49,8 @@ CONTROLLER = (
 
 _NO_ENTRY: Entry = {"time": None, "fieldsV1": {}}
 _EntryKey = tuple[str, str, str, str]
+# Of the same fields it is asked again and again who owns what moved: so many answers are kept with them.
+_ANSWERS = 512
 
 
 class WriterTable:
@@ -198,7 +201,25 @@ def owns(entry: Entry, path: str, live: Any = UNSET, *, leaf: bool = False) -> b
         leaf: what the field is in does not count
 
     """
-    node: Any = entry.get("fieldsV1") or {}
+    fields = entry.get("fieldsV1") or {}
+    if not isinstance(fields, FieldsV1) or _has_index(path):
+        return _owns(fields, path, live, leaf=leaf)
+    known, question = fields.follows, (path, leaf)
+    answer: bool | None = known.get(question)
+    if answer is None:
+        if len(known) >= _ANSWERS:
+            known.clear()
+        answer = known[question] = _owns(fields, path, live, leaf=leaf)
+    return answer
+
+
+@lru_cache(maxsize=4096)
+def _has_index(path: str) -> bool:
+    """Tell whether something of a path may be the index of an item; then the object has a say in who owns it."""
+    return any(map(str.isdigit, split(path)))
+
+
+def _owns(node: Any, path: str, live: Any, *, leaf: bool) -> bool:  # noqa: ANN401 - any JSON
     segments = split(path)
     for depth, segment in enumerate(segments):
         if not isinstance(node, dict):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, Struct
 
 from exporter.changes.classify import SERVER_METADATA
-from exporter.changes.entries import KEPT_FIELDS, FieldsV1
+from exporter.changes.entries import FieldsV1
 from exporter.changes.pointer import escape, split
 from exporter.changes.writer import is_item, item_keys
 
@@ -81,10 +81,14 @@ class Tree(dict[str, Any]):
 def tree(entry: Entry) -> Tree:
     """Give the fields of an entry as a tree; an empty one where they are no map."""
     fields = entry.get("fieldsV1")
-    return _tree(fields) if isinstance(fields, FieldsV1) else _NO_TREE
+    if not isinstance(fields, FieldsV1):
+        return _NO_TREE
+    found: Tree | None = fields.follows.get(Tree)
+    if found is None:
+        found = fields.follows[Tree] = _tree(fields)
+    return found
 
 
-@lru_cache(maxsize=KEPT_FIELDS)
 def _tree(fields: FieldsV1) -> Tree:
     kept = {key: node for key, node in fields.items() if key not in _NOT_DECLARED}
     metadata = kept.get("f:metadata")
