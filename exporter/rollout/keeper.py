@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from exporter.rollout.course import let_go, pass_time, take
 from exporter.rollout.desk import Desk, Hints
 from exporter.rollout.lifecycle import begins, moment
-from exporter.rollout.readiness import read
+from exporter.rollout.readiness import generation_of, is_deleting, read
 from exporter.rollout.rules import Rulebook
 from exporter.rollout.ties import owners, upstream
 from exporter.rollout.values import Look, held
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from exporter.rollout.habits import Habits
     from exporter.rollout.lifecycle import Place
     from exporter.rollout.readiness import Readiness
+    from exporter.rollout.rules import Rules
     from exporter.rollout.settings import RolloutSettings
 
 
@@ -135,9 +136,9 @@ class RolloutKeeper:
     def _look(self, step: Step, new: Version, *, going_on: bool) -> Look:
         rules = self._rulebook.of(step.type.group, step.type.kind)
         seen = read(new, rules)
-        begun = begins(step.change)
+        wanted = begins(step.change)
         # What it said before matters only where a rollout may begin: with a change, or with readiness lost.
-        needed = begun or (not going_on and seen.blame is not None)
+        needed = wanted or (not going_on and seen.blame is not None)
         return Look(
             type=step.type,
             key=step.key,
@@ -145,10 +146,11 @@ class RolloutKeeper:
             observed=step.observed,
             change=step.change,
             readiness=seen,
-            before=read(step.old, rules) if needed and step.old is not None else None,
-            said=_has_said(step, seen),
+            wanted=wanted,
+            before=_before(step.old, new, seen, rules) if needed and step.old is not None else None,
+            said=_has_said(step, seen, wanted=wanted),
             owners=owners(new) if needed else (),
-            upstream=upstream(step.old, new, self._annotations) if begun else (),
+            upstream=upstream(step.old, new, self._annotations) if wanted else (),
         )
 
 
@@ -160,13 +162,20 @@ def _has_moved(step: Step) -> bool:
     return old is None or old.fields.get("status") != new.fields.get("status")
 
 
-def _has_said(step: Step, seen: Readiness) -> bool:
+def _before(old: Version, new: Version, seen: Readiness, rules: Rules) -> Readiness:
+    """Read what the version before said: where its status is the same, nothing has moved but which version it is."""
+    if old.fields.get("status") != new.fields.get("status") or not rules.of_status:
+        return read(old, rules)
+    return replace(seen, generation=generation_of(old), deleting=is_deleting(old))
+
+
+def _has_said(step: Step, seen: Readiness, *, wanted: bool) -> bool:
     """Tell whether a controller has written something that is more than a heartbeat.
 
     What came in one version with what is wanted was said before, unless versions in between are missing.
     """
     change = step.change
-    if change is None or (begins(change) and not change.gap):
+    if change is None or (wanted and not change.gap):
         return False
     if step.old is None and not change.heartbeat:
         return seen.word != "silent" or seen.observed is not None

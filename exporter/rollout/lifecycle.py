@@ -63,11 +63,9 @@ def begins(change: Change | None) -> bool:
         return True
     if change.change != "spec":
         return False
-    return change.truncated or not change.fields or any(not _in_status(one.path) for one in change.fields)
-
-
-def _in_status(path: str) -> bool:
-    return path == "/status" or path.startswith("/status/")
+    if change.truncated or not change.fields:
+        return True
+    return not all(one.path.startswith("/status/") or one.path == "/status" for one in change.fields)
 
 
 def moment(observed: Timestamp, given: Timestamp | UnsetType, not_before: Timestamp | None = None) -> Timestamp:
@@ -85,7 +83,7 @@ def open_rollout(
     if seen.deleting:
         return None
     opened: Opening
-    if change is not None and begins(change) and not habits.silent:
+    if change is not None and look.wanted and not habits.silent:
         opened = "spec" if change.change == "spec" else "created"
         generation = change.generation if change.generation is not UNSET else 0
         ordinal = 0
@@ -260,7 +258,7 @@ def end_by_time(now: Open, at: int, limits: Limits) -> End | None:
 def end_by_look(now: Open, look: Look) -> End | None:
     """Tell how a rollout ends with the next look, if it does: the object is on its way out, or wanted otherwise."""
     deleted = look.readiness.deleting
-    if not deleted and not begins(look.change):
+    if not deleted and not look.wanted:
         return None
     happened = UNSET if look.change is None else look.change.happened
     at = moment(look.observed, happened, now.begun.started)

@@ -80,9 +80,7 @@ class Readiness(Struct, frozen=True, omit_defaults=True):
 
 def read(version: Version, rules: Rules) -> Readiness:
     """Read what a version says of itself. Whatever it holds, this does not fail."""
-    metadata = version.metadata
-    generation = _integer(_field(metadata, "generation"))
-    deleting = "deletionTimestamp" in metadata.fields
+    generation, deleting = generation_of(version), is_deleting(version)
     status = _field(version, "status")
     if not isinstance(status, dict):
         return Readiness(generation=generation, deleting=deleting)
@@ -102,6 +100,16 @@ def read(version: Version, rules: Rules) -> Readiness:
     if word == "silent":
         word, basis = ("silent", "") if observed is None else ("ready", "observed_generation")
     return Readiness(word, basis, generation, observed, own is not None, conditions, blame, deleting)
+
+
+def generation_of(version: Version) -> int | None:
+    """Give the generation of a version; None where it has none."""
+    return _integer(_field(version.metadata, "generation"))
+
+
+def is_deleting(version: Version) -> bool:
+    """Tell whether an object is on its way out."""
+    return "deletionTimestamp" in version.metadata.fields
 
 
 def _judge(found: list[tuple[Condition, Meaning]]) -> tuple[Word, Condition | None]:
@@ -156,9 +164,9 @@ def _conditions(value: Any, rules: Rules) -> tuple[list[tuple[Condition, Meaning
 def _phase(version: Version, rules: Rules) -> Condition | None:
     """Find the phase, if it is a word that means something."""
     for pointer in rules.phases:
-        first, *rest = split(pointer)
-        value = _field(version, first)
-        for segment in rest:
+        segments = split(pointer)
+        value = _field(version, segments[0])
+        for segment in segments[1:]:
             value = value.get(segment) if isinstance(value, dict) else None
         if isinstance(value, str):
             word = plain(value)

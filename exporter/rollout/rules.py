@@ -90,6 +90,11 @@ class Rules(Struct, frozen=True, kw_only=True, cache_hash=True):
     failed_words: frozenset[str] = frozenset()
     timeout_ns: int | None = None
 
+    @property
+    def of_status(self) -> bool:
+        """Whether an object says all that it says in its status."""
+        return all(pointer.startswith("/status/") for pointer in self.phases)
+
 
 class Meaning(Struct, frozen=True):
     """What the conditions of one type mean.

@@ -159,6 +159,7 @@ class Look(Struct, frozen=True, kw_only=True):
         observed: when it was looked at
         change: what was told of it; None where it is only seen to be there
         readiness: what it says of itself
+        wanted: the change is one of what is wanted
         before: what it said in the version before; None where that is not known, or no rollout can begin
         said: its status has moved, and by more than a heartbeat
         owners: uids of its owners, the controller first, where a rollout can begin
@@ -172,6 +173,7 @@ class Look(Struct, frozen=True, kw_only=True):
     observed: Timestamp
     change: Change | None
     readiness: Readiness
+    wanted: bool = False
     before: Readiness | None = None
     said: bool = False
     owners: tuple[str, ...] = ()
