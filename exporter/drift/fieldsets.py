@@ -161,6 +161,35 @@ def _walk(
             _walk(below, value, there, schema, until, found)
 
 
+def values(node: Tree, live: dict[str, Any], schema: Schema) -> dict[str, Any]:
+    """Give the values of the leaves, see `leaves`, by their names."""
+    found: dict[str, Any] = {}
+    _collect(node.branches, live, "", schema, found)
+    return found
+
+
+def _collect(
+    branches: tuple[_Branch, ...],
+    live: Any,  # noqa: ANN401 - any JSON
+    path: str,
+    schema: Schema,
+    found: dict[str, Any],
+) -> None:
+    """Do what `_walk` does; most fields are plain ones of a map, and of those nothing but the value is looked at."""
+    mapped = type(live) is dict
+    for branch in branches:
+        _, segment, step, name, below, owned = branch
+        value = live.get(segment, UNSET) if mapped and segment is not None else UNSET
+        if below is None and value is not UNSET and type(value) is not dict:
+            found[name] = value
+        elif below is not None and not owned and type(value) is dict:
+            _collect(below, value, path + step, schema, found)
+        else:
+            some: list[Leaf] = []
+            _walk((branch,), live, path, schema, None, some)
+            found.update((leaf.name, leaf.value) for leaf in some)
+
+
 def _is_whole(leaf: Leaf, schema: Schema) -> bool:
     """Tell whether a map of which an entry names no fields is owned with all that is in it.
 

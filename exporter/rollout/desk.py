@@ -105,10 +105,11 @@ class Desk:
 
     def get(self, key: ObjectKey) -> Kept | None:
         """Give what is kept of an object."""
-        if key not in self._now:
-            state = self._book.get(key)
-            self._before[key] = self._now[key] = None if state is None else held(state)
-        return self._now[key]
+        if key in self._now:
+            return self._now[key]
+        state = self._book.get(key)
+        self._before[key] = self._now[key] = kept = None if state is None else held(state)
+        return kept
 
     def put(self, key: ObjectKey, kept: Kept | None) -> None:
         """Keep something else of an object; `get` was called for it before."""
