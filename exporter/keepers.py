@@ -53,6 +53,8 @@ class Book:
 
     """
 
+    __slots__ = ("_batch", "_before", "_keeper", "_kept", "_states", "_told", "belongs")
+
     def __init__(self, keeper: str, states: States, batch: Batch) -> None:
         self._keeper = keeper
         self._states = states

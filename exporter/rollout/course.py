@@ -91,7 +91,7 @@ def pass_time(desk: Desk, key: ObjectKey, at: int, observed: Timestamp, *, late:
         late: deadlines of the whole family may have passed unnoticed, and which came first matters
 
     """
-    while True:
+    while desk.running(key) is not None:
         concerned = [key, *ancestors(desk, key)]
         runnings = family(desk, concerned[-1]) if late else filter(None, map(desk.running, concerned))
         first = min(runnings, key=lambda one: deadline(one.now, desk.limits), default=None)

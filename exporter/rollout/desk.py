@@ -121,7 +121,7 @@ class Desk:
 
     def running(self, key: ObjectKey) -> Running | None:
         """Find the open rollout of an object."""
-        kept = self.get(key)
+        kept = self._now[key] if key in self._now else self.get(key)
         return None if kept is None or kept.open is None else Running(key, kept, kept.open)
 
     def find(self, uid: str) -> Running | None:

@@ -87,7 +87,7 @@ def read(version: Version, rules: Rules) -> Readiness:
     own = _integer(status.get("observedGeneration"))
     found, seen = _conditions(status.get("conditions"), rules)
     conditions = tuple(one for one, _ in found)
-    observed = max((one for one in (own, seen) if one is not None), default=None)
+    observed = own if seen is None else seen if own is None else max(own, seen)
     word, blame = _judge(found)
     basis: Basis = "conditions"
     if word == "silent":
@@ -114,6 +114,8 @@ def is_deleting(version: Version) -> bool:
 
 def _judge(found: list[tuple[Condition, Meaning]]) -> tuple[Word, Condition | None]:
     """Decide by the conditions: what has failed, what is wrong or goes on, what is not ready, what is."""
+    if not found:
+        return "silent", None
     levels = {}
     ready, unready = False, []
     for one, meaning in found:
@@ -136,9 +138,11 @@ def _judge(found: list[tuple[Condition, Meaning]]) -> tuple[Word, Condition | No
 
 def _conditions(value: Any, rules: Rules) -> tuple[list[tuple[Condition, Meaning]], int | None]:  # noqa: ANN401 - any JSON
     """Read a list of conditions, and the lowest generation for which the ready ones among them were set."""
+    if not isinstance(value, list):
+        return [], None
     found: dict[str, tuple[Condition, Meaning]] = {}
     seen: list[int] = []
-    for item in value if isinstance(value, list) else ():
+    for item in value:
         if not isinstance(item, dict) or len(found) >= MAX_CONDITIONS:
             continue
         type_, status = _cut(item.get("type")), item.get("status")

@@ -55,6 +55,8 @@ def claim(text: str) -> Claim:
     return Claim(type_, status or "True", reason)
 
 
+# The words of phases are few.
+@lru_cache(maxsize=1024)
 def plain(word: str) -> str:
     """Write a word of a phase as it is compared: without case, blanks and dashes."""
     return word.lower().replace(" ", "").replace("-", "").replace("_", "")
