@@ -83,7 +83,7 @@ class Entries:
         """
         if self is old:
             return []
-        known, decoded, places = old.raws, old._decoded, []  # noqa: SLF001 - of another one of us
+        known, decoded, places = old.raws, old._decoded, []
         for number, raw in enumerate(self.raws):
             if raw not in known:
                 places.append(number)

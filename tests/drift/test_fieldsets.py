@@ -175,13 +175,11 @@ _LIVE = st.dictionaries(
     ),
 )
 _KEYS = _NAMES.map(lambda name: f"f:{name}") | st.sampled_from([".", "i:0", "v:1", 'k:{"a":1}'])
-_FIELDS = st.dictionaries(
-    _KEYS, st.recursive(st.just({}), lambda inner: st.dictionaries(_KEYS, inner), max_leaves=8)
-)
+_FIELDS = st.dictionaries(_KEYS, st.recursive(st.just({}), lambda inner: st.dictionaries(_KEYS, inner), max_leaves=8))
 
 
 @given(node=_FIELDS, live=_LIVE, atomic=st.booleans(), known=st.booleans())
-def test_the_values_of_fields_are_those_of_the_leaves(node: Any, live: Any, atomic: bool, known: bool) -> None:  # noqa: FBT001 - drawn
+def test_the_values_of_fields_are_those_of_the_leaves(node: Any, live: Any, atomic: bool, known: bool) -> None:
     """Whatever is owned of whatever object, in the same order."""
     schema = Schema(known=known, atomics=frozenset({("a",), ("a", "b")}) if atomic else frozenset())
     owned = Tree(node)

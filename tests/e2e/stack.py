@@ -41,7 +41,9 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 class Stack:
     """Everything, on free ports and below one directory; `with` starts it and ends it."""
 
-    def __init__(self, directory: Path, *, config: dict[str, Any], tell: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, directory: Path, *, config: dict[str, Any], tell: Callable[[str], None] = lambda _: None
+    ) -> None:
         """Prepare; nothing runs before `start`.
 
         Args:
