@@ -178,11 +178,11 @@ def _collect(
     """Do what `_walk` does; most fields are plain ones of a map, and of those nothing but the value is looked at."""
     mapped = type(live) is dict
     for branch in branches:
-        _, segment, step, name, below, owned = branch
+        _, segment, step, name, below, _ = branch
         value = live.get(segment, UNSET) if mapped and segment is not None else UNSET
         if below is None and value is not UNSET and type(value) is not dict:
             found[name] = value
-        elif below is not None and not owned and type(value) is dict:
+        elif below and type(value) is dict:
             _collect(below, value, path + step, schema, found)
         else:
             some: list[Leaf] = []
