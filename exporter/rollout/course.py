@@ -91,12 +91,13 @@ def pass_time(desk: Desk, key: ObjectKey, at: int, observed: Timestamp, *, late:
         late: deadlines of the whole family may have passed unnoticed, and which came first matters
 
     """
-    while desk.running(key) is not None:
-        concerned = [key, *ancestors(desk, key)]
-        runnings = family(desk, concerned[-1]) if late else filter(None, map(desk.running, concerned))
-        first = min(runnings, key=lambda one: deadline(one.now, desk.limits), default=None)
-        end_ = None if first is None else end_by_time(first.now, at, desk.limits)
-        if first is None or end_ is None:
+    while (first := desk.running(key)) is not None:
+        if late or first.now.owner is not None:  # else nothing but itself has a say
+            concerned = [key, *ancestors(desk, key)]
+            runnings = family(desk, concerned[-1]) if late else filter(None, map(desk.running, concerned))
+            first = min(runnings, key=lambda one: deadline(one.now, desk.limits), default=first)
+        end_ = end_by_time(first.now, at, desk.limits)
+        if end_ is None:
             return
         end(desk, first, end_, observed)
 
