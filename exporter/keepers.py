@@ -83,7 +83,7 @@ class Book:
     def close(self) -> None:
         """Hand all of it to the batch."""
         for key, state in self._kept.items():
-            before = self._held(key)
+            before = self._before[key] if key in self._before else self._held(key)
             if state is None and before is None:
                 continue
             self._batch.states[self._keeper, key] = state

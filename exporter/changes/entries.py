@@ -76,20 +76,28 @@ class Entries:
         """Go through all of them; what is no entry is left out."""
         return iter(self.at(range(len(self.raws))))
 
-    def new(self, old: Entries) -> list[int]:
-        """Give the places of those that another version does not have, or has otherwise.
+    def moved(self, old: Entries) -> tuple[list[int], list[int]]:
+        """Compare with the version before.
 
-        What the other has decoded of the rest is taken over.
+        What that has decoded of those that are the same is taken over.
+
+        Returns:
+            the places of those that only this version has, or has so, and of those that only the other has, or has so
+
         """
         if self is old:
-            return []
-        known, decoded, places = old.raws, old._decoded, []
+            return [], []
+        known, decoded, came = old.raws, old._decoded, []
+        went = dict.fromkeys(range(len(known)))
         for number, raw in enumerate(self.raws):
             if raw not in known:
-                places.append(number)
-            elif (was := known.index(raw)) in decoded:
+                came.append(number)
+                continue
+            was = known.index(raw)
+            went.pop(was, None)
+            if was in decoded:
                 self._decoded[number] = decoded[was]
-        return places
+        return came, [number for number in went if known[number] not in self.raws]
 
     def at(self, numbers: Iterable[int]) -> list[Entry]:
         """Give those in certain places; what is no entry is left out.
@@ -106,15 +114,6 @@ class Entries:
             if entry is not None:
                 entries.append(entry)
         return entries
-
-    def moved(self, old: Entries) -> list[Entry]:
-        """Give those that another version does not have, or has otherwise.
-
-        Raises:
-            msgspec.DecodeError: one of them cannot be decoded
-
-        """
-        return self.at(self.new(old))
 
 
 def _read(raw: msgspec.Raw) -> Entry | None:

@@ -201,15 +201,16 @@ def owns(entry: Entry, path: str, live: Any = UNSET, *, leaf: bool = False) -> b
         leaf: what the field is in does not count
 
     """
-    fields = entry.get("fieldsV1") or {}
-    if not isinstance(fields, FieldsV1) or _has_index(path):
-        return _owns(fields, path, live, leaf=leaf)
-    known, question = fields.follows, (path, leaf)
-    answer: bool | None = known.get(question)
-    if answer is None:
-        if len(known) >= _ANSWERS:
-            known.clear()
-        answer = known[question] = _owns(fields, path, live, leaf=leaf)
+    fields = entry.get("fieldsV1")
+    if type(fields) is FieldsV1:
+        answer: bool | None = fields.follows.get((path, leaf))
+        if answer is not None:
+            return answer
+    answer = _owns(fields or {}, path, live, leaf=leaf)
+    if type(fields) is FieldsV1 and not _has_index(path):
+        if len(fields.follows) >= _ANSWERS:
+            fields.follows.clear()
+        fields.follows[path, leaf] = answer
     return answer
 
 

@@ -210,6 +210,8 @@ def _transitions(now: Open, look: Look) -> tuple[tuple[Mark, ...], Timestamp]:
     started = now.begun.started
     happened = UNSET if look.change is None else look.change.happened
     at = moment(look.observed, happened, started)
+    if look.readiness.conditions == now.conditions:
+        return (), at
     gap = look.change is not None and look.change.gap
     before = {one.type: one for one in now.conditions}
     marks = []
@@ -292,7 +294,7 @@ def closed(kept: Kept, end: End) -> Kept:
 
 def unready(kept: Kept | None, seen: Readiness, observed: Timestamp) -> tuple[Condition, ...]:
     """Give the conditions that are not as they should be, each with since when: by its own account, else as seen."""
-    if seen.deleting:
+    if seen.deleting or all([one.good is not False for one in seen.conditions]):
         return ()
     known = {(one.type, one.status): one.since for one in kept.unready} if kept is not None else {}
     return tuple(
