@@ -7,7 +7,7 @@ A bug that one object brings out in a keeper must never cost the change itself, 
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Protocol, TypeVarTuple
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from msgspec.structs import replace
@@ -16,7 +16,7 @@ from exporter.errors import JournalError, brief
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from exporter.batch import Batch
     from exporter.changes.step import Step
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from exporter.model import Change, ObjectKey
     from exporter.records import Record, State
 
-
-Given = TypeVarTuple("Given")
 
 log = structlog.get_logger()
 
@@ -155,7 +153,13 @@ class Keepers:
         books = []
         for name, keeper in self._keepers.items():
             book = Book(name, self._states, batch)
-            if self._safely(name, keeper.step, step, book):
+            try:
+                keeper.step(step, book)
+            except (sqlite3.Error, JournalError):
+                raise
+            except Exception as error:  # noqa: BLE001 - see the first lines
+                self._lost(name, error)
+            else:
                 books.append(book)
         change = step.change
         for book in books:
@@ -183,22 +187,21 @@ class Keepers:
             if (name, key) in batch.states:
                 continue  # something has happened meanwhile, and named another time
             book = Book(name, self._states, batch)
-            if keeper is None:
-                book.keep(key, None)  # of a keeper that is switched off
-            elif not self._safely(name, keeper.time, key, at, book):
+            try:
+                if keeper is None:
+                    book.keep(key, None)  # of a keeper that is switched off
+                else:
+                    keeper.time(key, at, book)
+            except (sqlite3.Error, JournalError):
+                raise
+            except Exception as error:  # noqa: BLE001 - see the first lines
+                self._lost(name, error)
                 book = Book(name, self._states, batch)
                 state = book.get(key)  # without a time: else it would come again at once, and for ever
                 book.keep(key, None if state is None else replace(state, due=None))
             book.close()
         return len(places) == limit
 
-    def _safely(self, name: str, work: Callable[[*Given], None], *given: *Given) -> bool:
-        try:
-            work(*given)
-        except (sqlite3.Error, JournalError):
-            raise
-        except Exception as error:  # noqa: BLE001 - see the first lines
-            self._health.evaluation_errors.labels(name).inc()
-            log.warning("internal error, a conclusion is lost", keeper=name, error=brief(error))
-            return False
-        return True
+    def _lost(self, keeper: str, error: Exception) -> None:
+        self._health.evaluation_errors.labels(keeper).inc()
+        log.warning("internal error, a conclusion is lost", keeper=keeper, error=brief(error))

@@ -13,7 +13,7 @@ from operator import ne
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from exporter.changes.pointer import escape
 from exporter.changes.redact import mask
@@ -35,6 +35,7 @@ MAX_VALUE = 2048
 _USUAL_KEYS = ("name", "type", "id")
 _CONTAINERS = (dict, list)
 _SCALARS = (str, int, float, bool)
+_SHORT = frozenset((bool, int, float, type(None), UnsetType))
 
 
 class Diff:
@@ -133,7 +134,7 @@ class Diff:
 
 def show(value: Any) -> tuple[Any, bool]:  # noqa: ANN401 - any JSON
     """Mask a value and cut what is long, to be shown; tell whether it was cut."""
-    if value is UNSET or isinstance(value, (bool, int, float, type(None))):
+    if type(value) in _SHORT:
         return value, False
     value = mask(value)
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()

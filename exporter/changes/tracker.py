@@ -325,9 +325,12 @@ class Tracker:
 
     def _fields(self, resource_type: ResourceType, sections: Sections) -> tuple[tuple[FieldChange, ...], bool]:
         diff = Diff(self._schema(resource_type).list_keys)
-        diff.compare(*sections.content)
-        diff.compare(*sections.metadata, "/metadata", ("metadata",))
-        diff.compare(*sections.status, "/status", ("status",))
+        if any(sections.content):
+            diff.compare(*sections.content)
+        if any(sections.metadata):
+            diff.compare(*sections.metadata, "/metadata", ("metadata",))
+        if sections.status != (UNSET, UNSET):
+            diff.compare(*sections.status, "/status", ("status",))
         return tuple(diff.fields), diff.truncated
 
     def _change(

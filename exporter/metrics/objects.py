@@ -5,6 +5,7 @@ What does not fit is counted, and shown as soon as there is room again: who hold
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from exporter.metrics.series import PLACE_LABELS, Family, Lines, label_value
@@ -27,6 +28,11 @@ OBJECT_LABELS = (*PLACE_LABELS, "name")
 def object_family(kind: str, text: str, *labels: str) -> Family:
     """Make a family of single objects, with further labels."""
     return Family(kind, text, (*OBJECT_LABELS, *labels))
+
+
+@lru_cache(maxsize=2048)
+def _place(key: ObjectKey, kind: str) -> tuple[str, ...]:
+    return tuple(map(label_value, (key.group, kind, key.namespace, key.name)))
 
 
 class ObjectSeries:
@@ -52,7 +58,7 @@ class ObjectSeries:
     def show(self, key: ObjectKey, kind: str, rows: Iterable[Row]) -> None:
         """Show the series of an object as they are now, none where there are no rows."""
         before = self._shown.get(key, ())
-        place = tuple(map(label_value, (key.group, kind, key.namespace, key.name)))
+        place = _place(key, kind)
         now = {(family, *place, *map(label_value, labels)): value for family, labels, value in rows}
         if before == tuple(now):  # mostly nothing but values has moved
             for series, value in now.items():

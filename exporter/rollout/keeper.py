@@ -109,7 +109,8 @@ class RolloutKeeper:
         if at_rest and not (rules.follow and _has_moved(step)):
             return
         desk = self._desk(book, key, to_nanoseconds(step.observed))
-        if at_rest and new is not None and (seen := read(new, rules)).blame is None:
+        seen = read(new, rules) if new is not None and rules.follow else None
+        if at_rest and seen is not None and seen.blame is None:
             desk.learn(key, desk.habits(key).after(seen))
             return
         at = to_nanoseconds(moment(step.observed, UNSET if change is None else change.happened))
@@ -117,9 +118,9 @@ class RolloutKeeper:
         kept = desk.get(key)
         if kept is not None and (new is None or kept.uid != step.uid or not rules.follow):
             let_go(desk, key, step.observed, deleted=change is not None)
-        if new is not None and rules.follow:
-            look = self._look(step, new, going_on=desk.running(key) is not None)
-            desk.learn(key, desk.habits(key).after(look.readiness))
+        if new is not None and seen is not None:
+            look = self._look(step, new, seen, rules, going_on=desk.running(key) is not None)
+            desk.learn(key, desk.habits(key).after(seen))
             take(desk, look, self._place, rules.timeout_ns or self._limits.timeout, at)
         desk.close()
 
@@ -133,9 +134,7 @@ class RolloutKeeper:
             and step.uid not in self._hints.shown
         )
 
-    def _look(self, step: Step, new: Version, *, going_on: bool) -> Look:
-        rules = self._rulebook.of(step.type.group, step.type.kind)
-        seen = read(new, rules)
+    def _look(self, step: Step, new: Version, seen: Readiness, rules: Rules, *, going_on: bool) -> Look:
         wanted = begins(step.change)
         # What it said before matters only where a rollout may begin: with a change, or with readiness lost.
         needed = wanted or (not going_on and seen.blame is not None)

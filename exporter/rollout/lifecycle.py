@@ -294,7 +294,7 @@ def closed(kept: Kept, end: End) -> Kept:
 
 def unready(kept: Kept | None, seen: Readiness, observed: Timestamp) -> tuple[Condition, ...]:
     """Give the conditions that are not as they should be, each with since when: by its own account, else as seen."""
-    if seen.deleting or all([one.good is not False for one in seen.conditions]):
+    if seen.deleting or False not in [one.good for one in seen.conditions]:
         return ()
     known = {(one.type, one.status): one.since for one in kept.unready} if kept is not None else {}
     return tuple(
