@@ -8,8 +8,6 @@ Values are equal where Python says so, which takes true for 1: no schema lets a 
 
 from __future__ import annotations
 
-from itertools import compress, repeat
-from operator import ne
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -78,8 +76,10 @@ class Diff:
             self._tell(path, old, new)
 
     def _compare_mappings(self, old: dict[str, Any], new: dict[str, Any], path: str, place: Pattern) -> None:
-        for key in compress(old, map(ne, old.values(), map(new.get, old, repeat(UNSET)))):
-            self.compare(old[key], new.get(key, UNSET), f"{path}/{escape(key)}", (*place, key))
+        for key, item in old.items():
+            now = new.get(key, UNSET)
+            if item != now:
+                self.compare(item, now, f"{path}/{escape(key)}", (*place, key))
         if new.keys() <= old.keys():
             return
         for key, item in new.items():

@@ -87,17 +87,21 @@ class Entries:
         """
         if self is old:
             return [], []
-        known, decoded, came = old.raws, old._decoded, []
-        went = dict.fromkeys(range(len(known)))
-        for number, raw in enumerate(self.raws):
-            if raw not in known:
-                came.append(number)
-                continue
-            was = known.index(raw)
-            went.pop(was, None)
+        raws, known, decoded = self.raws, old.raws, old._decoded
+        came: list[int] = []
+        went = list(range(len(known)))
+        for number, raw in enumerate(raws):
+            was = number
+            if number >= len(known) or raw != known[number]:  # seldom: only what is written moves to another place
+                if raw not in known:
+                    came.append(number)
+                    continue
+                was = known.index(raw)
+            if was in went:
+                went.remove(was)
             if was in decoded:
                 self._decoded[number] = decoded[was]
-        return came, [number for number in went if known[number] not in self.raws]
+        return came, [number for number in went if known[number] not in raws]
 
     def at(self, numbers: Iterable[int]) -> list[Entry]:
         """Give those in certain places; what is no entry is left out.

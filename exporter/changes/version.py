@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from itertools import compress
-from operator import ne
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -78,7 +76,7 @@ class Fields:
     def moved(self, old: Fields, but: str) -> list[str]:
         """Name the fields, but for one, whose bytes are not those of another version."""
         mine, its = self.fields, old.fields
-        names = [name for name in compress(mine, map(ne, mine.values(), map(its.get, mine))) if name != but]
+        names = [name for name, raw in mine.items() if its.get(name) != raw and name != but]
         if its.keys() <= mine.keys():
             return names
         return names + [name for name in its if name not in mine and name != but]
