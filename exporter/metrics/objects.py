@@ -1,6 +1,7 @@
 """Series of single objects, shown only while something lasts, and never more than so many of a family and type.
 
-What does not fit is counted, and shown as soon as there is room again: who holds the states is asked for it then.
+What does not fit is counted, and shown as soon as there is room again: who holds the states is asked for it then. An
+object may change many times between two pages: which series it has is worked out when somebody asks for them.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ from exporter.metrics.series import PLACE_LABELS, Family, Lines, label_value
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from prometheus_client import Counter
 
     from exporter.batch import Series
     from exporter.model import ObjectKey
+    from exporter.records import State
 
     # Of one object: family, the values of its further labels, value.
     Row = tuple[str, tuple[str, ...], float]
 
 OBJECT_LABELS = (*PLACE_LABELS, "name")
+# So many objects that have changed are remembered before their series are worked out unasked.
+_NOTED = 1024
 
 
 def object_family(kind: str, text: str, *labels: str) -> Family:
@@ -40,22 +44,46 @@ class ObjectSeries:
 
     Args:
         families: by name
+        rows: gives what is shown of an object, by its group, its kind and what is kept of it
         limit: how many series of one family and type are shown
         dropped: counts what is not, by family
 
     """
 
-    def __init__(self, families: Mapping[str, Family], limit: int, dropped: Counter) -> None:
+    def __init__(
+        self,
+        families: Mapping[str, Family],
+        rows: Callable[[str, str, State | None], Iterable[Row]],
+        limit: int,
+        dropped: Counter,
+    ) -> None:
         self._lines = Lines(families)
+        self._rows = rows
+        self._noted: dict[ObjectKey, tuple[str, State | None]] = {}
         self._limit = limit
         self._dropped = dropped
         self._shown: dict[ObjectKey, tuple[Series, ...]] = {}
         self._holders: dict[Series, int] = {}  # long names may become equal
         self._counts: dict[tuple[str, str, str], int] = {}
         self._full: set[tuple[str, str, str]] = set()
-        self.render = self._lines.render
 
-    def show(self, key: ObjectKey, kind: str, rows: Iterable[Row]) -> None:
+    def note(self, key: ObjectKey, kind: str, state: State | None) -> None:
+        """Take in what is kept of an object now."""
+        self._noted[key] = (kind, state)
+        if len(self._noted) >= _NOTED:
+            self._settle()
+
+    def render(self, *, openmetrics: bool) -> bytes:
+        """Give the families as text, in a stable order."""
+        self._settle()
+        return self._lines.render(openmetrics=openmetrics)
+
+    def _settle(self) -> None:
+        noted, self._noted = self._noted, {}
+        for key, (kind, state) in noted.items():
+            self._show(key, kind, self._rows(key.group, kind, state))
+
+    def _show(self, key: ObjectKey, kind: str, rows: Iterable[Row]) -> None:
         """Show the series of an object as they are now, none where there are no rows."""
         before = self._shown.get(key, ())
         place = _place(key, kind)
@@ -78,15 +106,18 @@ class ObjectSeries:
 
     def hungry(self) -> bool:
         """Tell whether something that was left out has room now; `fed` takes it back."""
+        if self._full:
+            self._settle()
         return any(self._counts.get(sort, 0) < self._limit for sort in self._full)
 
     def fed(self) -> None:
         """Note that everything was offered again."""
+        self._settle()
         self._full = {sort for sort in self._full if self._counts.get(sort, 0) >= self._limit}
 
     def __contains__(self, key: ObjectKey) -> bool:
-        """Tell whether anything of an object is shown."""
-        return key in self._shown
+        """Tell whether anything of an object is shown, or may be."""
+        return key in self._shown or key in self._noted
 
     def _leave(self, series: Iterable[Series]) -> None:
         """Take in that an object has these series no longer."""

@@ -59,7 +59,7 @@ class RolloutMetrics:
     def __init__(self, kinds: Callable[[str, str], str], limit: int, dropped: Counter) -> None:
         self._kinds = kinds
         self._begun: set[tuple[str, str]] = set()
-        self._objects = ObjectSeries(_OBJECTS, limit, dropped)
+        self._objects = ObjectSeries(_OBJECTS, self._shown, limit, dropped)
         self._durations = Histogram(
             DURATION, "How long changes of what is wanted took to come true, by how that ended.",
             (*PLACE_LABELS[:2], "result"), _BUCKETS,
@@ -76,7 +76,7 @@ class RolloutMetrics:
         """Take in a batch that is in the journal now."""
         for (keeper, key), state in batch.states.items():
             if keeper == NAME and ((state is not None and state.shown) or key in self._objects):
-                self._show(key, self._kinds(key.group, key.resource), state)
+                self._objects.note(key, self._kinds(key.group, key.resource), state)
         self.count(batch.records)
 
     def count(self, records: Iterable[Record]) -> None:
@@ -99,7 +99,7 @@ class RolloutMetrics:
         """Offer all objects that are to be shown by themselves."""
         for key, kind, state in shown:
             if key not in self._objects:
-                self._show(key, kind, state)
+                self._objects.note(key, kind, state)
         self._objects.fed()
 
     def unsaved(self) -> tuple[dict[Series, float], set[Series]]:
@@ -112,13 +112,14 @@ class RolloutMetrics:
 
     def render(self, *, openmetrics: bool) -> bytes:
         """Give the families as text, in a stable order."""
-        return self._durations.render(openmetrics=openmetrics) + self._objects.render(openmetrics=openmetrics)
+        objects = self._objects.render(openmetrics=openmetrics)  # first: what begins shows its durations at 0
+        return self._durations.render(openmetrics=openmetrics) + objects
 
-    def _show(self, key: ObjectKey, kind: str, state: State | None) -> None:
+    def _shown(self, group: str, kind: str, state: State | None) -> Iterable[Row]:
         rows = list(_rows(state))
         if any(family == PENDING for family, _, _ in rows):
-            self._hold(key.group, kind)
-        self._objects.show(key, kind, rows)
+            self._hold(group, kind)
+        return rows
 
     def _hold(self, group: str, kind: str) -> None:
         """Show all results of a kind, at 0 before the first, so that each is a growth."""
