@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import secrets
 import signal
 import sqlite3
 import time
@@ -20,16 +19,15 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import uvloop
 
-from exporter import __version__, logs
+from exporter import __version__, key_file, logs, outputs
 from exporter.changes.pointer import compile_patterns
 from exporter.changes.redact import Redactor, redact_text
 from exporter.changes.tracker import Tracker
 from exporter.changes.writer import WriterTable
-from exporter.config import Config, load
+from exporter.config_source import ConfigSource
 from exporter.deadlines import watch as watch_deadlines
 from exporter.delivery import Delivery
 from exporter.drift.keeper import NAME as DRIFT
-from exporter.errors import JournalError
 from exporter.follow import Follower
 from exporter.ingest import Inbox, Ingest
 from exporter.journal.store import MEMORY, Journal
@@ -46,35 +44,31 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.families import Families
 from exporter.metrics.health import Health
 from exporter.metrics.rollouts import RolloutMetrics
-from exporter.otlp.envelope import Envelope
-from exporter.otlp.logs import OtlpLogs
-from exporter.otlp.resource import detect
-from exporter.otlp.sender import open_sender
-from exporter.otlp.settings import SIGNALS, resolve
-from exporter.otlp.traces import OtlpTraces
+from exporter.reloading import Reloading, Reloadings
 from exporter.rollout.keeper import NAME as ROLLOUTS
 from exporter.rollout.keeper import RolloutKeeper
 from exporter.rollout.lifecycle import Place
 from exporter.supervisor import Supervisor
 from exporter.upkeep import Upkeep
-from exporter.web import serve
+from exporter.web.door import Door
+from exporter.web.server import serve
+from exporter.web.source import WebSource
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine
 
     from exporter.batch import Series
+    from exporter.config import Config
     from exporter.delivery import Consumer
     from exporter.keepers import Keeper
     from exporter.model import ResourceType
     from exporter.options import RunOptions
-    from exporter.otlp.settings import Settings, Signal
+    from exporter.web.source import Loaded
 
 
 log = structlog.get_logger()
 
-_DELIVERING: dict[Signal, str] = {"logs": "delivering log records", "traces": "delivering traces"}
-_KEY_FILE = "redaction.key"
 # What cannot be committed within this time at the end is seen again after the next start.
 _LAST_COMMIT_SECONDS = 3.0
 # Changes that are counted again at the start are read in portions of this size.
@@ -96,51 +90,103 @@ def run(options: RunOptions) -> int:
     # Objects live in the journal, not in the interpreter: what is left is short-lived, and long collections only stall.
     gc.set_threshold(50_000, 50, 1000)
     logs.configure(options.log_level, options.log_format, redact_text)
-    config = load(options.config) if options.config else Config()
-    code: int = uvloop.run(_run(options, config))
+    code: int = uvloop.run(_run(options))
     return code
 
 
-async def _run(options: RunOptions, config: Config) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    settings = [found for signal in SIGNALS if (found := resolve(os.environ, signal)) is not None]
-    health = Health()
-    health.config_last_reload_successful.set(1)
-    async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(Api.connect(options.kubeconfig, options.context))
-        cluster_uid = await _unless(stop, api.cluster_uid())
-        if cluster_uid is None:
-            log.info("stopped")
-            return 0
-        key = b""
+class _Program:
+    """What lasts as long as the process: the address, the files that can change, what is built from them.
 
-        async def build(journal: Journal) -> Exporter:
-            nonlocal key
-            first = not key
-            key = _redaction_key(options.data_dir, key)
-            consumers = await _consumers(settings, journal, config, cluster_uid)
-            try:
-                exporter = Exporter(config, journal, api, cluster_uid, key, consumers, health)
-            except BaseException:
-                for consumer in consumers:
-                    await consumer.close()
-                raise
-            if first:
-                log.info(
-                    "started", version=__version__, server=api.server, metrics=f"http://{address}/metrics",
-                    journal=str(journal.path or MEMORY),
-                )  # fmt: skip
-            return exporter
+    Args:
+        options: flags of `run`
 
-        data_dir = None if options.data_dir == MEMORY else Path(options.data_dir)
-        supervisor = Supervisor(data_dir, config.journal.size_bytes, cluster_uid, health, build)
-        # The address first: where it is taken, nothing is left behind.
-        address = await stack.enter_async_context(serve(options.listen_address, supervisor.front, supervisor.waiting))
-        await supervisor.run(stop)
-        log.info("stopped")
+    Raises:
+        ConfigError: a configuration file is bad
+        UsageError: an `OTEL_*` variable is
+
+    """
+
+    def __init__(self, options: RunOptions) -> None:
+        self._options = options
+        self._configuration = ConfigSource(options.config, self._check, self._rebuild)
+        self._web = WebSource(options.web_config, self._change_web)
+        self._outputs = outputs.wanted(os.environ)
+        self._health = health = Health()
+        configuration = Reloading(
+            "the configuration", self._configuration,
+            health.config_last_reload_successful, health.config_last_reload_success,
+        )  # fmt: skip
+        web = Reloading(
+            "the web configuration", self._web,
+            health.web_config_last_reload_successful, health.web_config_last_reload_success,
+        )  # fmt: skip
+        given = ((options.config, configuration), (options.web_config, web))
+        self._reloadings = Reloadings(*(one for path, one in given if path))
+        self._key = b""
+
+    async def run(self) -> None:
+        """Run until told to stop."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)  # what has changed by then is noticed anyway
+        async with AsyncExitStack() as stack:
+            options = self._options
+            self._api = await stack.enter_async_context(Api.connect(options.kubeconfig, options.context))
+            cluster_uid = await _unless(stop, self._api.cluster_uid())
+            if cluster_uid is None:
+                return
+            self._cluster_uid = cluster_uid
+            data_dir = None if options.data_dir == MEMORY else Path(options.data_dir)
+            self._supervisor = supervisor = Supervisor(data_dir, self._size, cluster_uid, self._health, self._build)
+            door = Door(self._health.web_refused)
+            door.change(self._web.loaded)
+            reload = self._reloadings.reload if options.lifecycle else None
+            # The address first: where it is taken, nothing is left behind.
+            self._listener = await stack.enter_async_context(
+                serve(options.listen_address, supervisor.front, supervisor.waiting, door, reload)
+            )
+            loop.add_signal_handler(signal.SIGHUP, self._reloadings.ask)
+            async with self._reloadings.watching():
+                await supervisor.run(stop)
+
+    async def _build(self, journal: Journal) -> Exporter:
+        first = not self._key
+        self._key = key_file.read(self._options.data_dir, self._key)
+        config = self._configuration.config
+        consumers = await self._outputs.open(config, self._cluster_uid, journal.id)
+        try:
+            exporter = Exporter(config, journal, self._api, self._cluster_uid, self._key, consumers, self._health)
+        except BaseException:
+            for consumer in consumers:
+                await consumer.close()
+            raise
+        if first:
+            log.info(
+                "started", version=__version__, server=self._api.server, metrics=f"{self._listener.url}/metrics",
+                journal=str(journal.path or MEMORY),
+            )  # fmt: skip
+        return exporter
+
+    def _size(self) -> int:
+        return self._configuration.config.journal.size_bytes
+
+    async def _check(self, config: Config) -> None:
+        """See whether the outputs can be opened, since their certificates may be others than at the start."""
+        for consumer in await self._outputs.open(config, self._cluster_uid):
+            await consumer.close()
+
+    async def _rebuild(self) -> None:
+        await self._supervisor.rebuild()
+
+    async def _change_web(self, loaded: Loaded) -> None:
+        await self._listener.change(loaded)
+
+
+async def _run(options: RunOptions) -> int:
+    await _Program(options).run()
+    log.info("stopped")
     return 0
 
 
@@ -154,27 +200,6 @@ async def _unless(stop: asyncio.Event, question: Coroutine[Any, Any, str]) -> st
         asking.cancel()
         stopped.cancel()
         await asyncio.gather(asking, stopped, return_exceptions=True)
-
-
-async def _consumers(
-    settings: Sequence[Settings], journal: Journal, config: Config, cluster_uid: str
-) -> list[Consumer]:
-    """Make the outputs that the environment asks for."""
-    consumers: list[Consumer] = []
-    for one in settings:
-        if one.signal == "traces" and not config.rollout.enabled:
-            continue
-        envelope = Envelope(
-            one,
-            journal_id=journal.id,
-            cluster_uid=cluster_uid,
-            cluster_name=config.cluster,
-            detected=detect(os.environ),
-        )
-        log.info(_DELIVERING[one.signal], endpoint=one.place)
-        sender = await open_sender(one)
-        consumers.append(OtlpTraces(envelope, sender) if one.signal == "traces" else OtlpLogs(envelope, sender))
-    return consumers
 
 
 class Exporter:
@@ -236,11 +261,12 @@ class Exporter:
             }
         )
         self._judging = Judging(
-            config.drift, journal, self._inbox, self._follower, writers, redactor,
+            config, journal, self._inbox, self._follower, writers, redactor,
             Redactor(key, config.changes.redact), health, lambda: (cluster_uid, journal.epoch),
         )  # fmt: skip
         rollouts = RolloutKeeper(config.rollout, lambda: Place(cluster_uid, self._tracker.epoch))
-        rollouts.restore(((key, state) for key, _, state in states.shown(ROLLOUTS)), time.time_ns())
+        if journal.scopes():  # else there was nothing before, and nothing can have been missed
+            rollouts.restore(((key, state) for key, _, state in states.shown(ROLLOUTS)), time.time_ns())
         wanted: list[tuple[bool, Keeper]] = [
             (config.drift.enabled, self._judging.keeper),
             (config.rollout.enabled, rollouts),
@@ -313,6 +339,7 @@ class Exporter:
             if damage is not None:
                 output.cancel()
         await asyncio.gather(*outputs, return_exceptions=True)
+        self._upkeep.count()
         if damage is not None:
             raise damage
         with suppress(sqlite3.Error):  # then they are counted again
@@ -343,21 +370,3 @@ def _selection(config: Config) -> Callable[[str, str], Selection]:
         return Selection(watch.label_selector, watch.field_selector, metadata_only)
 
     return of
-
-
-def _redaction_key(data_dir: str, known: bytes = b"") -> bytes:
-    """Read the key of the redaction, or write the one that is known, or make it; it never leaves the data directory."""
-    key = known or secrets.token_bytes(32)
-    if data_dir == MEMORY:
-        return key
-    path = Path(data_dir) / _KEY_FILE
-    try:
-        with (
-            suppress(FileExistsError),
-            os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
-        ):
-            file.write(key)
-        return path.read_bytes()
-    except OSError as error:
-        msg = f"cannot read or make {path}: {error.strerror}; give --data-dir a directory that is ours alone"
-        raise JournalError(msg) from error

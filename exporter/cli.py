@@ -94,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
         "--web.listen-address", dest="listen_address", metavar="H:P", default=_DEFAULTS.listen_address,
         help="where /metrics is served (default: %(default)s)",
     )  # fmt: skip
+    _web_config(flag)
+    flag(
+        "--web.enable-lifecycle", dest="lifecycle", action="store_true",
+        help="let POST /-/reload read the configuration again, as SIGHUP does",
+    )  # fmt: skip
     flag(
         "--log.level", dest="log_level", choices=("debug", "info", "warning", "error"),
         default=_DEFAULTS.log_level, help="the least that is logged (default: %(default)s)",
@@ -142,8 +147,13 @@ def _parser() -> argparse.ArgumentParser:
 
     add_demo_flags(add("demo", "Play a scripted day on an emulated API server, and show what is seen of it.", _demo))
 
-    flag = add("check-config", "Read a configuration file and say what it selects.", _check_config)
-    flag("file", metavar="F", help="the file")
+    flag = add(
+        "check-config",
+        "Read a configuration file and say what it selects; the same for a web configuration.",
+        _check_config,
+    )
+    flag("file", nargs="?", metavar="F", help="the file")
+    _web_config(flag)
 
     add("version", "Print the version.", _version)
     return parser
@@ -151,6 +161,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _data_dir(flag: Callable[..., Any]) -> None:
     flag("--data-dir", metavar="D", default=_DEFAULTS.data_dir, help="directory of the journal (default: %(default)s)")
+
+
+def _web_config(flag: Callable[..., Any]) -> None:
+    text = "file with TLS, users and headers of the web address (else plain HTTP for everybody)"
+    flag("--web.config.file", dest="web_config", metavar="F", help=text)
 
 
 def add_demo_flags(flag: Callable[..., Any]) -> None:
@@ -237,8 +252,17 @@ def _check_config(options: argparse.Namespace) -> int:
 
     from exporter.config import load  # noqa: PLC0415
     from exporter.tables import describe  # noqa: PLC0415
+    from exporter.web.source import read  # noqa: PLC0415
+    from exporter.web.telling import describe as describe_web  # noqa: PLC0415
 
-    for line in describe(load(options.file), datetime.now(UTC).date()):
+    if options.file is None and options.web_config is None:
+        raise UsageError("there is nothing to check: name a configuration file, or one with --web.config.file")
+    lines: list[str] = []
+    if options.file is not None:
+        lines += describe(load(options.file), datetime.now(UTC).date())
+    if options.web_config is not None:
+        lines += describe_web(read(options.web_config).config)
+    for line in lines:
         _print(line)
     return 0
 

@@ -7,13 +7,11 @@ the cluster, or guess what a value was meant to be.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import yaml
 from msgspec import Struct
 
-from exporter import config_drift, config_rollout
+from exporter import config_drift, config_rollout, config_yaml
 from exporter import config_shapes as shapes
 from exporter import config_values as values
 from exporter.drift.settings import DriftSettings
@@ -22,9 +20,9 @@ from exporter.rollout.settings import RolloutSettings
 
 
 if TYPE_CHECKING:
-    from exporter.config_shapes import Parse
+    from pathlib import Path
 
-_MAX_BYTES = 1024 * 1024
+    from exporter.config_shapes import Parse
 
 # Kinds that controllers write for themselves, all the time, and in numbers that grow with the pods: what they hold is
 # the result of a scan, an allocation or a checkpoint, and nobody asks who changed it. Work that is waiting in a queue
@@ -108,8 +106,7 @@ def load(path: str | Path) -> Config:
 
     """
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        content = config_yaml.content_of(path)
     except OSError as error:
         msg = f"{path}: cannot be read ({error.strerror}); give the path of a configuration file"
         raise ConfigError(msg) from error
@@ -127,42 +124,8 @@ def parse(content: bytes) -> Config:
         ValueError: as `load`, without the file's name
 
     """
-    if len(content) > _MAX_BYTES:
-        raise ValueError("is larger than 1 MiB; is it a configuration file?")
-    try:
-        document = yaml.load(content, Loader=_Loader)  # noqa: S506 - a SafeLoader, made stricter
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        msg = f"{where}{error.problem or error.context}; correct the YAML"
-        raise ValueError(msg) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        text = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
-        msg = f"cannot be read as YAML ({text}); correct it"
-        raise ValueError(msg) from error
-    config: Config = shapes.section(Config, _SCHEMA)(document)
+    config: Config = shapes.section(Config, _SCHEMA)(config_yaml.read(content))
     return config
-
-
-class _Loader(yaml.SafeLoader):
-    """Without aliases, of which a few lines can grow to any size, and without keys that are given twice."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed: write the value out", mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key.start_mark)
-            if key.value in seen:
-                text = f"the key {key.value!r} is given twice"
-                raise yaml.constructor.ConstructorError(None, None, text, key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 _NOTHING_WATCHED = "is empty, so that nothing would be watched; remove the key to watch every custom resource"

@@ -50,6 +50,7 @@ class Declaring:
         self._declare = declare
         self._review = review
         self._health = health
+        health.evaluation_errors.labels("declared")  # so that the first error is a growth
         self._stale = False
 
     def reread(self) -> None:

@@ -21,6 +21,8 @@ log = structlog.get_logger()
 _SELDOM = 300_000_000_000
 # Of trouble that comes and goes, what was told a moment ago is told again only when it lasts this long, nanoseconds.
 _LASTS = 60_000_000_000
+# Why changes are given up.
+_DROPS = ("rejected", "poison", "retention", "reset")
 
 
 class Report:
@@ -37,6 +39,8 @@ class Report:
         self._consumer = consumer
         self._clock = clock
         self._dropped = health.delivery_dropped
+        for reason in _DROPS:  # so that the first is a growth
+            self._dropped.labels(consumer, reason)
         self._failed = health.delivery_failures
         self._sent = health.delivery_sent.labels(consumer)
         self._backlog = health.delivery_backlog.labels(consumer)

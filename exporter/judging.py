@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from exporter.changes.redact import Redactor
     from exporter.changes.writer import WriterTable
-    from exporter.drift.settings import DriftSettings
+    from exporter.config import Config
     from exporter.follow import Follower
     from exporter.ingest import Inbox
     from exporter.journal.store import Journal
@@ -34,11 +35,19 @@ if TYPE_CHECKING:
     from exporter.model import ResourceType
 
 
+# Rules expire at midnight; so often, in seconds, it is looked whether one has.
+_LOOK_SECONDS = 30.0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Judging:
     """What judges drift.
 
     Args:
-        settings: how
+        config: how, and what else is judged by
         journal: knows the objects
         inbox: takes a word for each object that is to be judged again
         follower: knows the types
@@ -47,6 +56,8 @@ class Judging:
         readers: the same for manifests; nobody else's, since they are read in a thread
         health: the exporter's own metrics
         identity: gives the cluster's uid and the epoch
+        clock: the time, in UTC
+        look: seconds between two looks at it
 
     Attributes:
         keeper: follows the objects
@@ -56,7 +67,7 @@ class Judging:
 
     def __init__(
         self,
-        settings: DriftSettings,
+        config: Config,
         journal: Journal,
         inbox: Inbox,
         follower: Follower,
@@ -65,7 +76,15 @@ class Judging:
         readers: Redactor,
         health: Health,
         identity: Callable[[], tuple[str, int]],
+        *,
+        clock: Callable[[], datetime] = _now,
+        look: float = _LOOK_SECONDS,
     ) -> None:
+        settings = config.drift
+        self._config = config
+        self._journal = journal
+        self._clock = clock
+        self._look = look
         self._follower = follower
         self._redactor = redactor
         self._kinds: dict[tuple[str, str], Kind] = {}
@@ -77,10 +96,11 @@ class Judging:
             self._declaring = Declaring(directories, surroundings.declare, self._reviewer.ask, health)
         self.keeper = DriftKeeper(settings, surroundings, identity, self._reviewer.ask)
         self.hits = surroundings.rules.hits
+        self._rules = surroundings.rules
         # Whatever was judged by other rules, or by another program, is judged anew.
-        self._by = hashlib.sha256(msgspec.json.encode((__version__, settings))).hexdigest()
+        self._by = self._judged_by()
         if journal.noted(NAME) != self._by:
-            self._reviewer.ask((scope.group, kind, scope.namespace, "") for kind, scope in journal.scopes())
+            self._ask_all()
         for kind, scope in journal.scopes():
             resource_type = journal.type_of(scope)
             if (scope.group, kind) in TOOLS and resource_type is not None:
@@ -92,7 +112,8 @@ class Judging:
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._reviewer.run((NAME, self._by)))
+            group.create_task(self._reviewer.run(lambda: (NAME, self._by)))
+            group.create_task(self._watch_rules())
             if self._declaring is not None:
                 group.create_task(self._declaring.run())
 
@@ -104,6 +125,26 @@ class Judging:
         if self._declaring is not None and self._kinds.get(place) != kind:
             self._kinds[place] = kind
             self._declaring.reread()  # where its objects live, and which fields are passwords, is known now
+
+    def _judged_by(self) -> str:
+        """Tell by what objects are judged now: a rule that has expired is another rule."""
+        config = self._config
+        expired = [rule.reason for rule in self._rules.expired(self._clock().date())]
+        changes = config.changes  # a value that has become secret is judged again as well, and kept without it
+        by = (__version__, config.drift, config.rollout, changes.writers, changes.redact, expired)
+        return hashlib.sha256(msgspec.json.encode(by, order="deterministic")).hexdigest()
+
+    def _ask_all(self) -> None:
+        self._reviewer.ask((scope.group, kind, scope.namespace, "") for kind, scope in self._journal.scopes())
+
+    async def _watch_rules(self) -> None:
+        """Have everything judged again whenever a rule expires."""
+        while True:
+            await asyncio.sleep(self._look)
+            by = self._judged_by()
+            if by != self._by:
+                self._by = by
+                self._ask_all()
 
     def _kind(self, group: str, kind: str) -> Kind:
         resource_type = self._follower.type_of(group, kind)

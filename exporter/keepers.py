@@ -139,6 +139,8 @@ class Keepers:
         self._keepers = {keeper.name: keeper for keeper in keepers}
         self._states = states
         self._health = health
+        for name in self._keepers:  # so that the first error is a growth
+            health.evaluation_errors.labels(name)
 
     def step(self, step: Step, batch: Batch) -> Change | None:
         """Tell all of a step; either everything that follows from it is in the batch then, or nothing.

@@ -13,5 +13,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     config: str | None = None
     data_dir: str = "./customresource-exporter-data"
     listen_address: str = ":9838"
+    web_config: str | None = None
+    lifecycle: bool = False
     log_level: str = "info"
     log_format: str = "console"

@@ -57,11 +57,11 @@ class Reviewer:
         """Take in that a type may be in sync now."""
         self.ask(self._waiting.pop((resource_type.group, resource_type.kind), ()))
 
-    async def run(self, noted: tuple[str, str]) -> None:
+    async def run(self, noted: Callable[[], tuple[str, str]]) -> None:
         """Work until cancelled.
 
         Args:
-            noted: a small fact for the journal, and its name, once everything that was asked at first is done
+            noted: gives a small fact for the journal, behind its name, for when everything that was asked is done
 
         """
         while True:
@@ -74,7 +74,7 @@ class Reviewer:
                     self._asked[place] = None
                     await asyncio.sleep(_RETRY_SECONDS)
             try:
-                await self._note(*noted)
+                await self._note(*noted())
             except sqlite3.Error:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue

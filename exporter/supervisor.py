@@ -1,4 +1,4 @@
-"""Keeps the exporter going when the journal's files go bad or away: opens it again, and builds the rest anew.
+"""Builds the exporter anew within the process: for another configuration, or when the journal's files go bad or away.
 
 It is what a restart does, without leaving the process, so that /metrics and readiness stay up and the counters go on.
 What an open journal still reads whole is written anew first; then nothing is lost that the API server still remembers.
@@ -20,7 +20,7 @@ from exporter.errors import JournalError
 from exporter.journal import files
 from exporter.journal.damage import remedy
 from exporter.journal.store import Journal
-from exporter.metrics.exposition import Exposition
+from exporter.metrics.exposition import Front
 
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exporter.batch import Series
-    from exporter.metrics.exposition import Page
+    from exporter.metrics.exposition import Exposition
     from exporter.metrics.health import Health
 
 
@@ -52,23 +52,6 @@ class Running(Protocol):
         """Work until told to stop, or until the journal's files are damaged."""
 
 
-class _Front(Exposition):
-    """The page of whatever is running; before the first there is one, a scrape waits."""
-
-    def __init__(self) -> None:
-        self._shown: Exposition | None = None
-        self._there = asyncio.Event()
-
-    def show(self, page: Exposition) -> None:
-        self._shown = page
-        self._there.set()
-
-    async def scrape(self, accept: str = "", accept_encoding: str = "") -> Page:
-        await self._there.wait()
-        assert self._shown is not None  # noqa: S101 - it is set before the event
-        return await self._shown.scrape(accept, accept_encoding)
-
-
 class Supervisor:
     """Runs one exporter after the other, on one journal after the other; nearly always it is one.
 
@@ -77,7 +60,7 @@ class Supervisor:
 
     Args:
         data_dir: of the journal; None keeps it in memory
-        size: what the journal's files may take, bytes
+        size: tells what the journal's files may take, bytes
         cluster_uid: whose changes it holds
         health: the exporter's own metrics, which outlive what is built
         build: makes the exporter on a journal
@@ -87,7 +70,7 @@ class Supervisor:
     def __init__(
         self,
         data_dir: Path | None,
-        size: int,
+        size: Callable[[], int],
         cluster_uid: str,
         health: Health,
         build: Callable[[Journal], Awaitable[Running]],
@@ -98,18 +81,31 @@ class Supervisor:
         self._health = health
         self._build = build
         self._running: Running | None = None
-        self._recovering = False
+        self._going_on = False
         self._told = ""
-        self.front = _Front()
+        self._ending = asyncio.Event()
+        self._asked: list[asyncio.Future[None]] = []
+        self.front = Front()
 
     def waiting(self) -> list[str]:
-        """Name what keeps the exporter from being ready. Trouble with the journal never does, once it was."""
+        """Name what keeps the exporter from being ready. What is built anew never does, once it was."""
         if self._running is None:
             return ["the journal"]
         waiting = self._running.waiting()
-        if not waiting:
-            self._recovering = False
-        return [] if self._recovering else waiting
+        if not waiting and not self._ending.is_set():
+            self._going_on = False
+        return [] if self._going_on else waiting
+
+    async def rebuild(self) -> None:
+        """End what runs, in order, and build it anew on the same journal; returns once that is done.
+
+        Cancelled where the program ends before.
+        """
+        built = asyncio.get_running_loop().create_future()
+        self._asked.append(built)
+        self._stay_ready()
+        self._ending.set()
+        await built
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop.
@@ -118,33 +114,77 @@ class Supervisor:
             JournalError: the journal cannot be opened at the start
 
         """
+        stopped = asyncio.create_task(stop.wait())
+        stopped.add_done_callback(lambda _: self._end())
         journal: Journal | None = self._open()
-        while journal is not None:
+        try:
+            while journal is not None:
+                journal = await self._once(journal, stop)
+                if stop.is_set() and journal is not None:
+                    journal.close()
+                    journal = None
+        finally:
+            stopped.cancel()
+            for one in self._asked:
+                one.cancel()
+
+    async def _once(self, journal: Journal, stop: asyncio.Event) -> Journal | None:
+        """Build and run once; gives the journal for the next time, None after the last."""
+        self._ending = asyncio.Event()
+        if stop.is_set():
+            self._end()
+        asked, self._asked = self._asked, []
+        self._clear_gauges()
+        try:
             try:
                 running = await self._build(journal)
-                self._health.journal_degraded.set_function(_degraded(journal))
-                self.front.show(running.exposition)
-                self._running = running
-                await running.run(stop)
-            except (sqlite3.Error, JournalError) as error:
-                if journal.care.notice(error):
-                    journal = await self._recover(journal, stop)
-                elif self._running is None:
-                    journal.close()
-                    msg = f"cannot use the journal {journal.path}: {error}; {remedy(error)}"
-                    raise JournalError(msg) from error
-                else:
-                    await self._pause(stop, 3, error)
             except BaseException:
-                journal.close()
+                self._asked += asked
                 raise
-            if stop.is_set() and journal is not None:
+            self._health.journal_degraded.set_function(_degraded(journal))
+            self.front.show(running.exposition)
+            self._running = running
+            for one in asked:
+                if not one.done():
+                    one.set_result(None)
+            await running.run(self._ending)
+        except (sqlite3.Error, JournalError) as error:
+            if journal.care.notice(error):
+                return await self._recover(journal, stop)
+            if self._running is None:
                 journal.close()
-                journal = None
+                msg = f"cannot use the journal {journal.path}: {error}; {remedy(error)}"
+                raise JournalError(msg) from error
+            await self._pause(stop, 3, error)
+        except BaseException:
+            journal.close()
+            raise
+        return await self._resized(journal, stop)
+
+    def _end(self) -> None:
+        """End for good: readiness goes."""
+        self._going_on = False
+        self._ending.set()
+
+    def _stay_ready(self) -> None:
+        """Who was ready does not cease to be for what is built anew."""
+        self._going_on = self._going_on or (self._running is not None and not self._running.waiting())
+
+    def _clear_gauges(self) -> None:
+        """Forget what was said of single types: those that are still followed say it again."""
+        for gauge in (self._health.watch_synced, self._health.watch_degraded, self._health.watch_last_event):
+            gauge.clear()
+
+    async def _resized(self, journal: Journal, stop: asyncio.Event) -> Journal | None:
+        """Give the journal within the size that holds now; None when told to stop before."""
+        if journal.path is None or journal.limits.size == self._size() or stop.is_set():
+            return journal
+        journal.close()
+        return await self._open_again(stop, self._open)
 
     def _open(self, reset: files.Reset | None = None) -> Journal:
         """Open the journal, and tell of one that was begun anew."""
-        journal = Journal.open(self._data_dir, size=self._size)
+        journal = Journal.open(self._data_dir, size=self._size())
         try:
             journal.bind(self._cluster_uid)
             reset = reset or journal.reset
@@ -180,23 +220,32 @@ class Supervisor:
             journal.close()
             raise damage
         log.warning("the journal cannot be used as it is, going on without a restart", reason=str(damage))
-        self._recovering = self._recovering or (self._running is not None and not self._running.waiting())
+        self._stay_ready()
+        self._ending.set()
+        self._clear_gauges()
         self._health.journal_degraded.set_function(lambda: 1.0)
-        for gauge in (self._health.watch_synced, self._health.watch_degraded, self._health.watch_last_event):
-            gauge.clear()
         saved = await self._rescue(journal, stop, patient=damage.reason == "moved")
         with suppress(sqlite3.Error):
             journal.close()
-        reset, moved, failures = None, False, 0
+        reset, moved = None, False
+
+        def put() -> Journal:
+            nonlocal reset, moved
+            if not moved and saved is not None:
+                self._tell_rescued(files.put_back(saved, path, journal.limits))
+            elif not moved:
+                reset = files.set_aside(path, "corrupt", journal.limits)
+            moved = True
+            return self._open(reset)
+
+        return await self._open_again(stop, put)
+
+    async def _open_again(self, stop: asyncio.Event, work: Callable[[], Journal]) -> Journal | None:
+        """Try to open a journal until it succeeds; None when told to stop before."""
+        failures = 0
         while not stop.is_set():
             try:
-                if not moved and saved is not None:
-                    aside = files.put_back(saved, path, journal.limits)
-                    self._tell_rescued(aside)
-                elif not moved:
-                    reset = files.set_aside(path, "corrupt", journal.limits)
-                moved = True
-                found = self._open(reset)
+                found = work()
             except (sqlite3.Error, JournalError, OSError) as error:
                 failures += 1
                 await self._pause(stop, failures, error)

@@ -17,7 +17,7 @@ from exporter.timestamps import normalise
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
     from typing import TextIO
 
@@ -233,6 +233,11 @@ def describe(config: Config, today: date) -> list[str]:
         **_drift(config.drift, today),
         "rollouts": _rollouts(config.rollout),
     }
+    return facts_as_lines(facts)
+
+
+def facts_as_lines(facts: Mapping[str, str]) -> list[str]:
+    """Write facts for people, one below the other; what says nothing is left out."""
     width = max(map(len, facts)) + len(_GAP)
     return [f"{name:<{width}}{visible(fact)}" for name, fact in facts.items() if fact]
 

@@ -102,6 +102,15 @@ class Upkeep:
         moved, dropped = self._metrics.unsaved()
         return {series: value for series, value in {**self._saved, **moved}.items() if series not in dropped}
 
+    def count(self) -> None:
+        """Count what others have counted for themselves since the last time."""
+        self._health.redactions.inc(self._redactor.count - self._redactions)
+        self._redactions = self._redactor.count
+        hits = self._hits()
+        for rule, count in hits.items():
+            self._health.drift_rule_hits.labels(rule).inc(count - self._counted.get(rule, 0))
+        self._counted = dict(hits)
+
     async def _tidy(self) -> bool:
         """Tidy once; tell whether there is more to evict."""
         care, most = self._journal.care, self._journal.limits.evict_at
@@ -118,12 +127,7 @@ class Upkeep:
         self._health.journal_bytes.set(sizes.files)
         self._health.journal_wal_bytes.set(sizes.wal)
         self._health.journal_changes.set(sizes.changes)
-        self._health.redactions.inc(self._redactor.count - self._redactions)
-        self._redactions = self._redactor.count
-        hits = self._hits()
-        for rule, count in hits.items():
-            self._health.drift_rule_hits.labels(rule).inc(count - self._counted.get(rule, 0))
-        self._counted = dict(hits)
+        self.count()
         self._metrics.expire(time.time())
         for keeper, part in self._metrics.of_objects.items():
             if part.hungry:

@@ -27,6 +27,10 @@ _RED, _GREEN = 1, 0
 # Any order of steps, and single ones of them that were chosen.
 _STEPS = "tests/faults/test_model.py"
 MODEL = f"{_STEPS}::TestModel"
+_RELOADS = "tests/reload/test_program.py"
+_ACCESS = "tests/web/test_access.py"
+_MISSED = "tests/rollout/test_missed.py"
+_LIFECYCLE = "tests/rollout/test_lifecycle.py"
 
 
 class Mutation(NamedTuple):
@@ -93,8 +97,8 @@ MUTATIONS = (
     Mutation(
         "a baseline is silent",
         "exporter/changes/tracker.py",
-        '        if seen.mode == "baseline":\n            batch.objects[key] = stored\n            batch.count(',
-        '        if seen.mode == "none":\n            batch.objects[key] = stored\n            batch.count(',
+        '        if seen.mode == "baseline":\n            self._follow(Step(seen.type, key, seen.head.uid,',
+        '        if seen.mode == "none":\n            self._follow(Step(seen.type, key, seen.head.uid,',
         ("tests/changes/test_tracker.py::test_a_baseline_is_silent", MODEL),
     ),
     Mutation(
@@ -288,7 +292,7 @@ MUTATIONS = (
     Mutation(
         "totals are counted again from the changes",
         "exporter/app.py",
-        "            metrics.count(change for _, change in rows)\n",
+        "            metrics.count(rows)\n",
         "",
         (f"{_STEPS}::test_totals_outlive_a_kill",),
     ),
@@ -368,6 +372,99 @@ MUTATIONS = (
         "        self._following.distrust(followed.scope, backwards=found.backwards)\n",
         "",
         (f"{_STEPS}::test_a_history_that_has_grown_past_us_is_found_by_the_audit",),
+    ),
+    Mutation(
+        "counters go on over a reload",
+        "exporter/app.py",
+        "        metrics.restore(totals)\n",
+        "",
+        (f"{_RELOADS}::test_twenty_reloads_under_writes_lose_nothing",),
+    ),
+    Mutation(
+        "who was ready stays ready over a reload",
+        "exporter/supervisor.py",
+        "        self._asked.append(built)\n        self._stay_ready()\n",
+        "        self._asked.append(built)\n",
+        ("tests/test_supervisor.py::test_who_was_ready_stays_ready_while_it_is_built_anew",),
+    ),
+    Mutation(
+        "half a file is not taken over",
+        "exporter/reloading.py",
+        "                if found == before and found != self._taken:\n",
+        "                if found != self._taken:\n",
+        ("tests/reload/test_reloading.py::test_half_a_file_is_not_taken_over",),
+    ),
+    Mutation(
+        "what judges decides who is judged again",
+        "exporter/judging.py",
+        "        if journal.noted(NAME) != self._by:\n",
+        "        if journal.noted(NAME) is None:\n",
+        (
+            "tests/test_judging.py::test_a_rule_that_expired_meanwhile_has_everything_judged_again",
+            f"{_RELOADS}::test_other_rules_judge_what_has_not_changed",
+        ),
+    ),
+    Mutation(
+        "what is closed is not opened",
+        "exporter/web/source.py",
+        "        if lost:\n",
+        "        if lost and not loaded:\n",
+        (f"{_ACCESS}::test_what_is_bad_leaves_the_door_as_it_was",),
+    ),
+    Mutation(
+        "who was let in by other authorities is not by these",
+        "exporter/web/door.py",
+        "            self._connections.clear()\n",
+        "",
+        (f"{_ACCESS}::test_another_authority_of_clients_shuts_out_who_came_by_the_old_one",),
+    ),
+    Mutation(
+        "nobody takes as long as somebody",
+        "exporter/web/users.py",
+        "        against = nobody(users) if hashed is None else hashed\n",
+        "        if hashed is None:\n            return False\n        against = hashed\n",
+        ("tests/web/test_users.py::test_nobody_takes_as_long_as_somebody",),
+    ),
+    Mutation(
+        "after a restart no rollout ends by time at once",
+        "exporter/rollout/keeper.py",
+        "        if state is not None and at < self._until:\n",
+        "        if state is not None and at < 0:\n",
+        (
+            f"{_MISSED}::test_what_happened_while_nobody_watched_is_one_trace",
+            f"{_LIFECYCLE}::test_a_deadline_that_passed_while_nobody_was_watching_waits_for_what_happened_meanwhile",
+        ),
+    ),
+    Mutation(
+        "after a restart what has ended is held",
+        "exporter/rollout/keeper.py",
+        'self._until if sight == "partial" else 0)',
+        "0)",
+        (
+            f"{_MISSED}::test_what_happened_while_nobody_watched_is_one_trace",
+            f"{_MISSED}::test_what_an_owner_began_belongs_to_the_rollout_that_began_it",
+        ),
+    ),
+    Mutation(
+        "a rollout that was seen before its owner's is taken in",
+        "exporter/rollout/family.py",
+        "        _adopt_held(desk, owned, owner, at)\n",
+        "",
+        ("tests/rollout/test_late.py::test_a_part_that_is_superseded_just_before_its_owner_is_seen_belongs_to_it",),
+    ),
+    Mutation(
+        "an owner that begins anew takes what did not begin before",
+        "exporter/rollout/course.py",
+        "        move_on(desk, None if before is None else before.now, key)\n",
+        "",
+        (f"{_MISSED}::test_what_happened_while_nobody_watched_is_one_trace",),
+    ),
+    Mutation(
+        "stages of a rollout that were seen at once",
+        "exporter/rollout/lifecycle.py",
+        "    if begun:\n        marks =",
+        "    if True:\n        marks =",
+        ("tests/rollout/test_late.py::test_what_is_seen_all_at_once_keeps_its_stages",),
     ),
 )
 

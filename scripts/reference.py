@@ -1,9 +1,9 @@
 """Writes the tables that the program itself can tell: commands, flags, metrics, ignore rules, what proves what.
 
-In a page, `<!-- generated: commands -->`, `… flags NAME -->`, `… metrics GLOB… -->`, `… ignored -->` or
-`… mechanisms -->` begins such a table and `<!-- end -->` ends it; what is between is replaced (`make docs`), or
-compared (`--check`). What has no table anywhere is an error, so that nothing new stays unsaid. Must never touch the
-prose around the tables.
+In a page, `<!-- generated: commands -->`, `… flags NAME -->`, `… metrics GLOB… -->`, `… ignored -->`,
+`… mechanisms -->` or `… alerts -->` begins such a table and `<!-- end -->` ends it; what is between is replaced
+(`make docs`), or compared (`--check`). What has no table anywhere is an error, so that nothing new stays unsaid. Must
+never touch the prose around the tables.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dashboards.source.alerts import ALERTS
+from dashboards.source.rules import runbook
 from exporter import cli
 from exporter.drift.fights import Field, Fights
 from exporter.drift.held import Episode, Held
@@ -96,6 +98,14 @@ def ignored_rows() -> Iterator[Row]:
         yield _words(rule.reason), _objects(rule.match), _all_of(rule.paths), _conditions(rule)
 
 
+def alert_rows() -> Iterator[Row]:
+    """The shipped alerts: name and runbook, severity, what they say, and their threshold and times."""
+    for alert in ALERTS:
+        name = f"[`{alert.name}`](../../dashboards/runbooks/{runbook(alert)})"
+        threshold = f"{alert.threshold:g} {alert.unit}" if alert.threshold is not None else "–"  # noqa: RUF001 - a dash
+        yield name, alert.severity, _words(alert.summary), threshold, *_durations(alert.for_, alert.keep_firing_for)
+
+
 def mechanism_rows() -> Iterator[Row]:
     """Each mechanism that `scripts/mutations.py` takes away, and the tests that fail without it."""
     for mutation in MUTATIONS:
@@ -120,6 +130,8 @@ def table(about: str) -> str:
         return _table(("Metric", "Type", "Labels", "Meaning"), chosen)
     if what == "ignored":
         return _table(("Why", "Objects", "Fields", "Only"), ignored_rows())
+    if what == "alerts":
+        return _table(("Alert", "Severity", "When", "More than", "Lasts before", "Goes on"), alert_rows())
     if what == "mechanisms":
         return _table(("Mechanism", "Red without it, in `tests/`"), mechanism_rows())
     msg = f"there is no table {about!r}"
@@ -139,9 +151,10 @@ def unsaid(pages: Iterable[str]) -> Iterator[str]:
     for name in commands():
         if any(flag_rows(name)) and tables.count(name) != 1:
             yield f"the flags of {name} have {tables.count(name)} tables"
-    count = [what for what, *_ in markers].count("ignored")
-    if count != 1:
-        yield f"the shipped ignore rules have {count} tables"
+    for what, things in (("ignored", "the shipped ignore rules"), ("alerts", "the shipped alerts")):
+        count = [one for one, *_ in markers].count(what)
+        if count != 1:
+            yield f"{things} have {count} tables"
     for metric in metric_rows():
         count = sum(any(fnmatchcase(metric, glob) for glob in names) for names in globs)
         if count != 1:
@@ -182,7 +195,7 @@ def _page_of_changes() -> str:
     drift = DriftMetrics(lambda _, resource: resource, 1, health.series_dropped)
     key = ObjectKey(change.group, change.kind, change.namespace, change.name)
     fight = Field("/spec", (("a", ""), ("b", "")), began=1)
-    found = Evaluation(findings=(Finding(path="/a"),), additions=(Finding(path="/b"),))
+    found = Evaluation(findings=(Finding(path="/a"),), additions=(Finding(path="/b"),), flags=("missing",))
     episode = Episode(change.observed, "observed", 1, cause="human")
     held = Held("u", change.kind, "drifted", found, Memory(), episode, fights=Fights((fight,)))
     state = held.keep(None)
@@ -216,6 +229,10 @@ def _rollout(change: Change) -> Rollout:
 
 def _first_sample(page: str, name: str) -> str:
     return next(line for line in page.splitlines() if line.startswith((f"{name}{{", f"{name}_sum{{")))
+
+
+def _durations(*given: str) -> Row:
+    return tuple(one or "–" for one in given)  # noqa: RUF001 - as above
 
 
 def _labels(names: Iterable[str]) -> str:

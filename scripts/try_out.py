@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.sandbox.screen import Screen
-from tests.e2e.stack import Stack
+from tests.e2e.stack import NAME, Stack
 from tests.integration.exporting import PROGRAM
 from tests.servers import build
 from tests.servers.launch import BuildError, KubectlError, StartError
@@ -27,7 +27,7 @@ from tests.servers.launch import BuildError, KubectlError, StartError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_CONFIG = {"drift": {"settle": "5s", "clear": "5s"}, "rollout": {}}
+_DRIFT = {"settle": "5s", "clear": "5s"}
 _NAMES = {
     "loki": "Loki, which takes the log records",
     "jaeger": "Jaeger, which takes the traces",
@@ -61,6 +61,7 @@ _ALERT = "CustomResourceDriftDetected"
 _SECONDS = 90.0
 _POLL_SECONDS = 0.1
 _INTERRUPTED = 130
+_LOGS = f'{{service_name="{NAME}"}}'
 _OBJECT = 'customresource_kind="Certificate"'
 
 
@@ -73,7 +74,7 @@ class Place(NamedTuple):
 
 def main() -> int:
     """Start everything, show the edit, stay up until Ctrl-C; give the exit code."""
-    parser = argparse.ArgumentParser(description="The exporter, a real cluster, and all that it feeds, on this machine.")
+    parser = argparse.ArgumentParser(description="A real cluster, the exporter, and all that it feeds.")
     parser.add_argument("--once", action="store_true", help="end after the edit, instead of staying up until Ctrl-C")
     options = parser.parse_args()
     screen = Screen(sys.stdout)
@@ -92,7 +93,7 @@ def main() -> int:
 
 def _show(screen: Screen, folder: Path, *, once: bool) -> int:
     began = time.monotonic()
-    stack = Stack(folder, config=_CONFIG, tell=lambda name: screen.good(_NAMES[name]))
+    stack = Stack(folder, drift=_DRIFT, tell=lambda name: screen.good(_NAMES[name]))
     try:
         stack.start()
         stack.cluster.kubectl("apply", "-f", "-", stdin=_DECLARED)
@@ -138,7 +139,7 @@ def _edited(stack: Stack) -> list[Place]:
 
     def in_loki() -> str:
         lines = stack.loki.query(
-            '{service_name="customresource-exporter"} | customresource_name="web" '
+            _LOGS + ' | customresource_name="web" '
             '| customresource_change_type="spec" | customresource_writer_class="human"',
             began - 60,
             time.time() + 60,
@@ -147,10 +148,10 @@ def _edited(stack: Stack) -> list[Place]:
 
     def in_jaeger() -> str:
         wanted = {"customresource.name": "web", "customresource.generation": 2}
-        for trace in stack.jaeger.traces():
-            for span in trace.spans:
-                if wanted.items() <= span.tags.items():
-                    return f"trace {trace.id}, {len(trace.spans)} spans, {span.name}"
+        for name, spans in stack.jaeger.traces(NAME).items():
+            for span in spans:
+                if wanted.items() <= span["attributes"].items():
+                    return f"trace {name} of {len(spans)} spans, the first of them “{span['name']}”"
         return ""
 
     return [
@@ -177,8 +178,8 @@ def _addresses(screen: Screen, stack: Stack) -> None:
     screen.command("exporter", f"{stack.exporter.url}/metrics")
     screen.command("rules", f"{stack.prometheus.url}/api/v1/alerts")
     screen.command("alerts", f"{stack.alertmanager.url}/api/v2/alerts")
-    screen.command("logs", f"""{stack.loki.url}/loki/api/v1/query_range?query={{service_name="customresource-exporter"}}""")
-    screen.command("traces", f"{stack.jaeger.url}/api/traces?service=customresource-exporter")
+    screen.command("logs", f"{stack.loki.url}/loki/api/v1/query_range?query={_LOGS}")
+    screen.command("traces", f"{stack.jaeger.url}/api/traces?service={NAME}")
 
 
 def _invitation(screen: Screen, stack: Stack) -> None:

@@ -102,7 +102,6 @@ def names(lines: str) -> list[str]:
         ["run", "--web.listen", ":1"],
         ["run", "--log.level", "loud"],
         ["run", "--log.format", "xml"],
-        ["check-config"],
         ["changes", "-o", "yaml"],
         ["changes", "--foll"],
     ],
@@ -230,6 +229,37 @@ def test_a_failed_run_is_one_line(
 
 
 # -- run, version, check-config -------------------------------------------------------------------------------
+
+
+def test_there_has_to_be_something_to_check(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without any file the sentence names what can be checked."""
+    expected = (
+        "customresource-exporter: there is nothing to check: name a configuration file, or one with --web.config.file\n"
+    )
+    assert (2, "", expected) == run(capsys, "check-config")
+
+
+def test_a_bad_web_configuration_is_refused_as_by_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The certificates that it names are read, too."""
+    path = tmp_path / "web.yaml"
+    path.write_text("tls_server_config: {cert_file: a.pem, key_file: b.pem}")
+    expected = (
+        f"customresource-exporter: {path}: tls_server_config.cert_file: '{tmp_path / 'a.pem'}' cannot be read "
+        "(No such file or directory); give the path of a PEM file that we may read\n"
+    )
+    for arguments in (["check-config"], ["run"]):
+        assert (2, "", expected) == run(capsys, *arguments, "--web.config.file", str(path))
+
+
+def test_a_web_configuration_is_told_beside_a_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each in its own lines; or alone."""
+    web, config = tmp_path / "web.yaml", tmp_path / "config.yaml"
+    web.write_text("{}")
+    config.write_text("cluster: prod")
+    told = "served as  plain HTTP/1.1\nusers      everybody\n"
+    assert (0, told, "") == run(capsys, "check-config", "--web.config.file", str(web))
+    code, out, err = run(capsys, "check-config", str(config), "--web.config.file", str(web))
+    assert (code, err, out.startswith("cluster"), out.endswith(told)) == (0, "", True, True)
 
 
 @pytest.mark.parametrize(

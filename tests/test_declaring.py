@@ -121,6 +121,7 @@ async def test_a_bug_does_not_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return real(now)  # type: ignore[arg-type]
 
     followed.directories.poll = fails  # type: ignore[assignment, method-assign]
+    assert followed.value("evaluation_errors_total", keeper="declared") == 0  # so that the first is a growth
     task = asyncio.create_task(followed.declaring.run())
     await asyncio.to_thread(eventually, lambda: followed.asked == [PLACE])
     task.cancel()

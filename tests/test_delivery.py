@@ -274,7 +274,7 @@ async def test_endpoint_that_refuses_everything_buries_nothing(names: list[str])
         await scene.delivery.run()
 
     assert scene.journal.buried == []
-    assert scene.metric("dropped_total", reason="poison") is None
+    assert scene.metric("dropped_total", reason="poison") == 0
     (_, left), *_ = scene.journal.after(scene.journal.cursors["test"], 99)
     assert isinstance(left, Change)
     assert left.name in {"1", "-"}
@@ -467,7 +467,7 @@ async def test_refused_and_evicted() -> None:
     await scene.drain()
 
     assert journal.buried == []
-    assert scene.metric("dropped_total", reason="poison") is None
+    assert scene.metric("dropped_total", reason="poison") == 0
     assert scene.metric("sent_total") == 3
 
 
@@ -556,6 +556,12 @@ async def test_gauges() -> None:
     told += [scene.metric("backlog_changes"), scene.metric("oldest_seconds")]
 
     assert told == [3, 1000.0, 0, 0.0]
+
+
+@pytest.mark.parametrize("reason", ["rejected", "poison", "retention", "reset"])
+async def test_what_is_given_up_is_counted_from_zero(reason: str) -> None:
+    """The count of each reason is there before anything is given up, so that the first is a growth for an alert."""
+    assert Scene(FakeJournal(), accept).metric("dropped_total", reason=reason) == 0
 
 
 async def test_heartbeats_are_skipped() -> None:

@@ -62,13 +62,19 @@ class Office:
         self.health = Health()
         self.keepers = Keepers(keepers, self.journal.states, self.health)
 
-    def errors(self, name: str) -> float:
-        """Count the errors of a keeper."""
+    def errors(self, name: str) -> float | None:
+        """Count the errors of a keeper; None where no such series is shown."""
         total = "customresource_exporter_evaluation_errors_total"
-        return self.health.registry.get_sample_value(total, {"keeper": name}) or 0.0
+        return self.health.registry.get_sample_value(total, {"keeper": name})
 
 
 # -- errors ---------------------------------------------------------------------------------------------------------
+
+
+def test_errors_are_shown_before_the_first() -> None:
+    """The first error of a keeper is a growth, which an alert sees; what is no keeper has no series."""
+    office = Office(Notes("first"))
+    assert (office.errors("first"), office.errors("second")) == (0, None)
 
 
 def test_a_bug_in_one_keeper_costs_no_other_and_is_counted() -> None:

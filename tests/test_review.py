@@ -156,7 +156,7 @@ async def test_a_place_is_reviewed_whether_anything_is_there_or_not() -> None:
     """What is declared may be missing; in a type without namespaces none is asked for."""
     desk = Desk()
     desk.synced["example.com", "Gadget"] = gadget = replace(WIDGET, resource="gadgets", namespaced=False)
-    async with running(desk.reviewer.run(NOTED)):
+    async with running(desk.reviewer.run(lambda: NOTED)):
         desk.reviewer.ask([ONE, ("example.com", "Gadget", "team-a", "g"), ONE])
         await until(lambda: len(desk.inbox) == 2)
 
@@ -168,7 +168,7 @@ async def test_a_place_is_reviewed_whether_anything_is_there_or_not() -> None:
 async def test_without_a_name_all_of_a_kind_are_reviewed() -> None:
     """All that are held, or those of one namespace."""
     desk = Desk(5)
-    async with running(desk.reviewer.run(NOTED)):
+    async with running(desk.reviewer.run(lambda: NOTED)):
         desk.reviewer.ask([ALL])
         assert sorted(await desk.reviewed(5)) == [f"w-{number}" for number in range(5)]
         desk.reviewer.ask([("example.com", "Widget", "team-b", "")])
@@ -179,7 +179,7 @@ async def test_nothing_is_said_of_a_type_before_it_is_in_sync() -> None:
     """Until then nobody knows what is there; then it is reviewed, and only then is it noted that all was."""
     desk = Desk()
     desk.synced.clear()
-    async with running(desk.reviewer.run(NOTED)):
+    async with running(desk.reviewer.run(lambda: NOTED)):
         desk.reviewer.ask([ONE])
         await asyncio.sleep(0.1)
         assert (len(desk.inbox), desk.journal.noted("drift")) == (0, None)
@@ -195,7 +195,7 @@ async def test_nothing_is_said_of_a_type_before_it_is_in_sync() -> None:
 async def test_who_asks_while_it_is_reviewed_is_heard() -> None:
     """Those that were told already have been judged by what was known before, so they come again."""
     desk = Desk(4, high_water=0)
-    async with running(desk.reviewer.run(NOTED)):
+    async with running(desk.reviewer.run(lambda: NOTED)):
         desk.reviewer.ask([ALL])
         first = await desk.reviewed(2)
         desk.reviewer.ask([ALL])
@@ -208,7 +208,7 @@ async def test_who_asks_while_it_is_noted_is_heard() -> None:
     """A question is never lost between the last answer and the rest."""
     desk = Desk()
     desk.inbox.add(seen(widget()))
-    async with running(desk.reviewer.run(NOTED)):
+    async with running(desk.reviewer.run(lambda: NOTED)):
         await asyncio.sleep(0)
         desk.reviewer.ask([ONE])  # while it waits for the inbox to be emptied
         desk.inbox.take(1)
@@ -228,7 +228,7 @@ async def test_a_journal_that_fails_for_now_loses_no_question(broken: str, monke
         return real(*arguments)
 
     setattr(desk.journal, broken, fails)
-    async with running(desk.reviewer.run(NOTED)) as task:
+    async with running(desk.reviewer.run(lambda: NOTED)) as task:
         desk.reviewer.ask([ALL])
         assert await desk.reviewed(1) == ["w-0"]
         await until(lambda: not failures and desk.journal.noted("drift") == "by these rules")

@@ -130,12 +130,14 @@ class Redactor:
 
     Attributes:
         count: values replaced so far
+        has_rules: there are pointers, which may be others than when a version was stored
 
     """
 
     def __init__(self, key: bytes, pointers: Iterable[str] = ()) -> None:
         self._key = key
         self._patterns = compile_patterns(pointers)
+        self.has_rules = bool(self._patterns)
         self._declared: tuple[Pattern, ...] = ()  # of the object at hand, for the copy of it in its annotation
         self._by_place = False  # some fields of it are secret by their place
         self.count = 0

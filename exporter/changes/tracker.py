@@ -179,7 +179,7 @@ class Tracker:
         if held is None:
             self._follow(Step(resource_type, key, "", observed), batch)
         else:
-            self._follow(Step(resource_type, key, held.uid, observed, new=Version(unpack(held.state))), batch)
+            self._follow(Step(resource_type, key, held.uid, observed, new=self._held(resource_type, held)), batch)
 
     # -- the four things that can happen ----------------------------------------------------------------------
 
@@ -224,7 +224,7 @@ class Tracker:
         if recent is not None and recent.stored is old:
             was, known = recent.version, recent.untouched
         else:
-            was, known = Version(cut(unpack(old.state))), False
+            was, known = self._held(seen.type, old, cut), False
         move, untouched = self._move(seen, batch, was, known=known)
         version = move.new
         stored = Stored(seen.head.uid, seen.head.resource_version, version.pack())
@@ -263,7 +263,7 @@ class Tracker:
             self._gone(Step(seen.type, key, old.uid, seen.observed), batch)
             batch.forgotten += 1
             return
-        was = Version(cut(unpack(old.state)))
+        was = self._held(seen.type, old, cut)
         told = self._change(seen.type, key, old.uid, "deleted", "deleted", seen.observed, UNRESOLVED, meta=was.metadata)
         told = msgspec.structs.replace(told, resource_version=seen.head.resource_version)
         self._gone(Step(seen.type, key, old.uid, seen.observed, told, was), batch)
@@ -293,6 +293,14 @@ class Tracker:
             return batch.objects[key]
         recent = self._recent.get(key)
         return recent.stored if recent is not None else self._stored(key)
+
+    def _held(self, resource_type: ResourceType, stored: Stored, cut: Cut = bytes) -> Version:
+        """Read a version out of the journal: what has become secret since it was stored is so in it, too."""
+        raw = cut(unpack(stored.state))
+        if not self._redactor.has_rules:
+            return Version(raw)
+        passwords = self._schema(resource_type).passwords
+        return read_version(self._redactor, raw, secret=_is_secret(resource_type), passwords=passwords)[0]
 
     def _remember(self, key: ObjectKey, recent: _Recent) -> None:
         """Keep a version at hand, in place of the one that was longest not touched."""

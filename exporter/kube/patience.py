@@ -47,6 +47,11 @@ class Patience:
         """Whether anything has failed since the last success."""
         return self._failures > 0
 
+    @property
+    def persists(self) -> bool:
+        """Whether so much has failed in a row that it is no hiccup: some fifteen seconds of tries."""
+        return self._failures >= _SOON_FAILURES
+
     def healthy(self) -> None:
         """Note that a stream has brought us further."""
         self._failures = self._lists = 0

@@ -52,6 +52,7 @@ _LIST_SILENCE = 30.0
 _SHORTEST, _LONGEST = 300, 600
 _NO_WATCH_LIST = frozenset({400, 422})
 _TOO_MANY = 429
+_SERVER_ERROR = 500
 _REFUSALS = frozenset({401, 403, 404, 405, 406, 415})
 
 
@@ -100,6 +101,7 @@ class Reflector:
         self._fruitless = self._expired = 0
         self._patience = Patience(draw)
         self._synced = False
+        self._degraded = ""
 
     @property
     def version(self) -> str:
@@ -164,9 +166,13 @@ class Reflector:
             reason = f"http_{error.status}"
             at_least = error.retry_after or 0.0
             if error.status in _REFUSALS:
-                self._refuse(error)
+                self._patience.refused = error.reason or str(error.status)
+                self._degrade(self._patience.refused, error)
             elif error.retry_after is None and error.status != _TOO_MANY:
                 self._suspect()
+            # Whose conversion is broken is told to come back later, as in an overload, and for ever.
+            if (error.status >= _SERVER_ERROR or error.status == _TOO_MANY) and self._patience.persists:
+                self._degrade(reason, error)
         elif isinstance(error, BrokenStreamError):
             reason = "broken"
             self._suspect()
@@ -185,12 +191,17 @@ class Reflector:
             self._fruitless += 1
         self._doubtful = True
 
-    def _refuse(self, error: ApiError) -> None:
-        """Tell of a refusal, once for as long as it lasts."""
-        reason = error.reason or str(error.status)
-        if self._patience.refused != reason:
-            self._patience.refused = reason
+    def _degrade(self, reason: str, error: ApiError) -> None:
+        """Tell that the type cannot be followed for now, once for as long as that lasts for one reason."""
+        if self._degraded != reason:
+            self._degraded = reason
             self._sink.degraded(str(error))
+
+    def _recovered(self) -> None:
+        """Tell that it can be followed again."""
+        if self._degraded:
+            self._degraded = self._patience.refused = ""
+            self._sink.degraded("")
 
     # -- watching ---------------------------------------------------------------------------------------------
 
@@ -331,6 +342,7 @@ class Reflector:
         self._version = self._since = version
         self._mode, self._doubtful, self._unfinished, self._fruitless, self._expired = "catch_up", False, 0, 0, 0
         self._patience.listed()
+        self._recovered()
         self._end_list()
         self._tell_synced()
 
@@ -345,9 +357,8 @@ class Reflector:
     def _opened(self) -> None:
         """The server opened a stream: whatever kept us out is over, and a resumed watch is in sync."""
         self._accepted = True
-        if self._patience.refused:
-            self._patience.refused = ""
-            self._sink.degraded("")
+        if self._patience.refused:  # where the server fails at what it has to answer, an open stream says nothing yet
+            self._recovered()
         if self._version:
             self._tell_synced()
 
@@ -359,6 +370,7 @@ class Reflector:
     def _healthy(self) -> None:
         self._fruitless = self._expired = 0
         self._patience.healthy()
+        self._recovered()
         self._doubtful = False
 
     def _seconds(self) -> int:

@@ -33,6 +33,7 @@ STATES = "customresource_drift_state_objects"
 SINCE = "customresource_drift_since_timestamp_seconds"
 INFO = "customresource_drift_info"
 FIELDS = "customresource_drift_fields"
+MISSING = "customresource_missing_since_timestamp_seconds"
 UNDECLARED = "customresource_undeclared_fields"
 FIGHT = "customresource_fight_active"
 EPISODES = "customresource_drift_episodes_total"
@@ -50,6 +51,7 @@ _OBJECTS = {
     INFO: object_family("info", "Why an object is not as declared, and against what.",
                         "cause", "baseline", "declarer"),
     FIELDS: object_family("gauge", "Declared fields that are not as declared; only while there are any."),
+    MISSING: object_family("gauge", "Since when a declared object has not been there; only while it is not."),
     UNDECLARED: object_family("gauge", "Fields that a person owns and nobody declared; only while there are any."),
     FIGHT: object_family("gauge", "1 while writers undo each other's changes of a field; only while they do."),
 }  # fmt: skip
@@ -91,7 +93,7 @@ class DriftMetrics:
         """Take over what the journal holds: counts by (group, kind, namespace, tally), and the objects to be shown."""
         for (group, kind, namespace, tally), count in tallies.items():
             self._count((group, kind, namespace), tally, count)
-        self.feed(shown)
+        self.feed(map(self._held, shown))
 
     def committed(self, batch: Batch) -> None:
         """Take in a batch that is in the journal now."""
@@ -114,10 +116,7 @@ class DriftMetrics:
             verdict = record.verdict
             place = tuple(map(label_value, (verdict.group, verdict.kind, verdict.namespace)))
             cause = "unknown" if verdict.cause is UNSET else verdict.cause
-            ends = [(EPISODES, *place, cause, by) for by in RESOLVED_BY]
-            for series in ends:  # so that its end is a growth
-                if series not in self._lines:
-                    self._lines.put(series, 0.0)
+            self._hold(verdict.group, verdict.kind, verdict.namespace, cause)
             if record.event == "drift.closed" and record.resolved_by is not UNSET and record.duration is not UNSET:
                 counted = (EPISODES, *place, cause, record.resolved_by)
                 self._lines.add(counted, 1.0)
@@ -156,6 +155,22 @@ class DriftMetrics:
         """Give the families as text, in a stable order."""
         parts = (self._lines, self._objects, self._durations)
         return b"".join(part.render(openmetrics=openmetrics) for part in parts)
+
+    def _held(self, shown: tuple[ObjectKey, str, State]) -> tuple[ObjectKey, str, State]:
+        """Show the ends that an episode of a former run can have."""
+        key, kind, state = shown
+        episode = held(state).episode
+        if episode is not None and episode.opened is not None:
+            self._hold(key.group, kind, key.namespace, episode.cause)
+        return shown
+
+    def _hold(self, group: str, kind: str, namespace: str, cause: str) -> None:
+        """Show all ends of an episode at 0, so that its end is a growth."""
+        for by in RESOLVED_BY:
+            series = (EPISODES, *map(label_value, (group, kind, namespace)), cause, by)
+            if series not in self._lines:
+                self._lines.put(series, 0.0)
+            self._durations.hold((group, kind, cause, by))
 
     def _count(self, where: tuple[str, str, str], tally: str, grown: int) -> None:
         declarer, state, exists = tallied(tally)
@@ -196,10 +211,13 @@ def _rows(state: State | None) -> Iterator[Row]:
     what = held(state)
     found, episode = what.evaluation, what.episode
     if what.state in _LASTS and episode is not None:
-        yield SINCE, (), to_nanoseconds(episode.since) / 10**9  # two integers: else the last digits are made up
+        since = to_nanoseconds(episode.since) / 10**9  # two integers: else the last digits are made up
+        yield SINCE, (), since
         yield INFO, (episode.cause, found.baseline, found.declarer), 1.0
         if found.findings:
             yield FIELDS, (), float(len(found.findings))
+        if "missing" in found.flags:
+            yield MISSING, (), since
     if found.additions:
         yield UNDECLARED, (), float(len(found.additions))
     if what.fights.active:

@@ -76,6 +76,25 @@ class Exposition:
         return igzip.compress(page, _GZIP_LEVEL, mtime=0) if compress else page
 
 
+class Front(Exposition):
+    """The page of whatever is running now; before the first there is one, a scrape waits."""
+
+    def __init__(self) -> None:
+        self._shown: Exposition | None = None
+        self._there = asyncio.Event()
+
+    def show(self, page: Exposition) -> None:
+        """Answer with this page from now on."""
+        self._shown = page
+        self._there.set()
+
+    async def scrape(self, accept: str = "", accept_encoding: str = "") -> Page:
+        """Render a page as `Exposition.scrape` does."""
+        await self._there.wait()
+        assert self._shown is not None  # noqa: S101 - it is set before the event
+        return await self._shown.scrape(accept, accept_encoding)
+
+
 class _Clean(Collector):
     """A registry whose label values cannot spoil a page, and which tells no `_created` series.
 

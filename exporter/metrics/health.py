@@ -45,10 +45,21 @@ class Health:
         self.config_last_reload_successful = gauge(
             "config_last_reload_successful", "1 while the configuration in force is the one last asked for."
         )
+        self.config_last_reload_success = gauge(
+            "config_last_reload_success_timestamp_seconds", "When the configuration was last read and was good."
+        )
+        self.web_config_last_reload_successful = gauge(
+            "web_config_last_reload_successful", "1 while the web configuration and its files are those in force."
+        )
+        self.web_config_last_reload_success = gauge(
+            "web_config_last_reload_success_timestamp_seconds",
+            "When the web configuration and its files were last read and were good.",
+        )
+        self.web_refused = counter("web_refused", "Requests that were not answered, by why not.", "reason")
 
         self.watch_synced = gauge("watch_synced", "1 once the type has been listed or its watch was resumed.", *_TYPE)
         self.watch_degraded = gauge(
-            "watch_degraded", "1 while the type cannot be followed (forbidden, refused); tried again.", *_TYPE
+            "watch_degraded", "1 while the type cannot be followed (forbidden, failing); tried again.", *_TYPE
         )
         self.watch_last_event = gauge(
             "watch_last_event_timestamp_seconds", "When the watch last received anything, bookmarks too.", *_TYPE

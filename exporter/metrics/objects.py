@@ -62,6 +62,8 @@ class ObjectSeries:
         self._noted: dict[ObjectKey, tuple[str, State | None]] = {}
         self._limit = limit
         self._dropped = dropped
+        for family in families:  # so that the first is a growth
+            dropped.labels(family)
         self._shown: dict[ObjectKey, tuple[Series, ...]] = {}
         self._holders: dict[Series, int] = {}  # long names may become equal
         self._counts: dict[tuple[str, str, str], int] = {}

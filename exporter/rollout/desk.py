@@ -19,6 +19,8 @@ from exporter.rollout.values import Kept, Open, encode, held
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from exporter.records import Record
     from exporter.rollout.habits import Habits
     from exporter.rollout.values import Limits
@@ -51,36 +53,50 @@ class Running(Struct, frozen=True):
 
 
 class Hints:
-    """Where open rollouts are.
+    """Where rollouts are that are not told yet.
 
     Attributes:
         shown: uids of the objects that are not at rest: with a rollout, or with something that is not as it should be
-        open: the object of each rollout, by its uid
+        open: the object of each open rollout, by its uid
+        held: the object of each one that has ended, by its uid
         owned: objects with one that has a trace of its own though they have owners, by uid of the owner
+        below: objects with one that belongs to another, by the span of that
 
     """
 
     def __init__(self) -> None:
         self.shown: set[str] = set()
         self.open: dict[str, ObjectKey] = {}
+        self.held: dict[str, ObjectKey] = {}
         self.owned: dict[str, set[ObjectKey]] = {}
+        self.below: dict[str, set[ObjectKey]] = {}
 
     def note(self, key: ObjectKey, before: Kept | None, after: Kept | None) -> None:
         """Take in that what is kept of an object has changed."""
         if before is not None:
             self.shown.discard(before.uid)
-        if after is not None and after.shown:
-            self.shown.add(after.uid)
-        if before is not None and before.open is not None:
             self.open.pop(before.uid, None)
-            for uid in before.open.owners:
-                self.owned.get(uid, set()).discard(key)
-                if not self.owned.get(uid, True):
-                    del self.owned[uid]
-        if after is not None and after.open is not None:
-            self.open[after.uid] = key
-            for uid in after.open.owners if after.open.owner is None else ():
+            self.held.pop(before.uid, None)
+            _take_out(self.owned, before.seeks, key)
+            _take_out(self.below, before.parents, key)
+        if after is not None:
+            if after.shown:
+                self.shown.add(after.uid)
+            if after.open is not None:
+                self.open[after.uid] = key
+            if after.held:
+                self.held[after.uid] = key
+            for uid in after.seeks:
                 self.owned.setdefault(uid, set()).add(key)
+            for span in after.parents:
+                self.below.setdefault(span, set()).add(key)
+
+
+def _take_out(index: dict[str, set[ObjectKey]], names: set[str], key: ObjectKey) -> None:
+    for name in names:
+        index.get(name, set()).discard(key)
+        if not index.get(name, True):
+            del index[name]
 
 
 class Desk:
@@ -91,14 +107,18 @@ class Desk:
         hints: brought up to date with it
         known: habits by type, so that they are looked up once
         limits: how long things may take
+        hold: what ends before this time is not told before, nanoseconds since the Unix epoch; 0 where nothing waits
 
     """
 
-    def __init__(self, book: Book, hints: Hints, known: dict[tuple[str, str], Habits], limits: Limits) -> None:
+    def __init__(
+        self, book: Book, hints: Hints, known: dict[tuple[str, str], Habits], limits: Limits, hold: int = 0
+    ) -> None:
         self._book = book
         self._hints = hints
         self._known = known
         self.limits = limits
+        self.hold = hold
         self._before: dict[ObjectKey, Kept | None] = {}
         self._now: dict[ObjectKey, Kept | None] = {}
         self._touched: set[ObjectKey] = set()
@@ -136,11 +156,23 @@ class Desk:
         self.put(running.key, kept)
         return Running(running.key, kept, now)
 
+    def holding(self, uid: str) -> list[tuple[ObjectKey, Kept]]:
+        """Find the object of which rollouts have ended that are not told yet, by its uid."""
+        key = self._hints.held.get(uid)
+        kept = None if key is None else self.get(key)
+        return [(key, kept)] if key is not None and kept is not None and kept.uid == uid else []
+
+    def held(self) -> list[ObjectKey]:
+        """Name all objects with a rollout that has ended and is not told yet."""
+        return _sorted(self._hints.held.values())
+
     def owned(self, uid: str) -> list[ObjectKey]:
         """Name the objects with a rollout of their own that an object owns."""
-        return sorted(
-            self._hints.owned.get(uid, ()), key=lambda key: (key.group, key.resource, key.namespace, key.name)
-        )
+        return _sorted(self._hints.owned.get(uid, ()))
+
+    def below(self, span: str) -> list[ObjectKey]:
+        """Name the objects with a rollout that belongs to another."""
+        return _sorted(self._hints.below.get(span, ()))
 
     def habits(self, key: ObjectKey) -> Habits:
         """Give the habits of an object's type."""
@@ -179,10 +211,15 @@ class Desk:
     def _state(self, kept: Kept | None) -> State | None:
         if kept is None or not kept.worth_keeping:
             return None
-        due = None if kept.open is None else deadline(kept.open, self.limits)
-        return State(encode(kept), kept.tally, due, kept.shown, kept)
+        dues = [deadline(kept.open, self.limits)] if kept.open is not None else []
+        dues += [kept.until] if kept.held else []
+        return State(encode(kept), kept.tally, min(dues, default=None), kept.shown, kept)
 
 
 def _of_type(key: ObjectKey) -> ObjectKey:
     """Give the place of a type's habits: that of an object without a name."""
     return ObjectKey(key.group, key.resource, "", "")
+
+
+def _sorted(keys: Iterable[ObjectKey]) -> list[ObjectKey]:
+    return sorted(keys, key=lambda key: (key.group, key.resource, key.namespace, key.name))

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from exporter.rollout.course import let_go, pass_time, take
 from exporter.rollout.desk import Desk, Hints
+from exporter.rollout.holding import release, release_due
 from exporter.rollout.lifecycle import begins, moment
 from exporter.rollout.readiness import generation_of, is_deleting, read
 from exporter.rollout.rules import Rulebook
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from exporter.changes.version import Version
     from exporter.model import ObjectKey
     from exporter.records import State
+    from exporter.rollout.course import Sight
     from exporter.rollout.desk import Book
     from exporter.rollout.habits import Habits
     from exporter.rollout.lifecycle import Place
@@ -37,8 +39,10 @@ if TYPE_CHECKING:
 
 
 NAME = "rollout"
-# After a restart, deadlines that passed meanwhile wait so long for what happened meanwhile.
+# After a restart, nothing ends by time until there was time to see what happened meanwhile.
 _GRACE = 20_000_000_000
+# What is seen so long after it is said to have happened is seen late: clocks differ. After a restart much is.
+_LATE, _CLOSE = 3_000_000_000, 1_000_000_000
 
 
 class RolloutKeeper:
@@ -59,11 +63,10 @@ class RolloutKeeper:
         self._annotations = settings.traceparent
         self._hints = Hints()
         self._habits: dict[tuple[str, str], Habits] = {}
-        self._awaited: set[ObjectKey] = set()
         self._until = 0
 
     def restore(self, states: Iterable[tuple[ObjectKey, State]], at: int) -> None:
-        """Find the open rollouts again after a restart.
+        """Go on after a restart.
 
         Args:
             states: those that are shown
@@ -71,10 +74,7 @@ class RolloutKeeper:
 
         """
         for key, state in states:
-            kept = held(state)
-            self._hints.note(key, None, kept)
-            if kept.open is not None:
-                self._awaited.add(key)
+            self._hints.note(key, None, held(state))
         self._until = at + _GRACE
 
     def step(self, step: Step, book: Book) -> None:
@@ -88,19 +88,20 @@ class RolloutKeeper:
     def time(self, key: ObjectKey, at: int, book: Book) -> None:
         """Take in that the time has come that the state of an object named."""
         state = book.get(key)
-        if state is not None and at < self._until and key in self._awaited:
+        if state is not None and at < self._until:
             book.keep(key, replace(state, due=self._until))
             return
-        desk = self._desk(book, key, at)
-        pass_time(desk, key, at, from_nanoseconds(at), late=bool(self._awaited))
+        desk = self._desk(book, "clear")
+        release_due(desk, at)
+        pass_time(desk, key, at, from_nanoseconds(at), self._sight(at))
         desk.touch(key)
         desk.close()
 
-    def _desk(self, book: Book, key: ObjectKey, at: int) -> Desk:
-        if at >= self._until:
-            self._awaited.clear()
-        self._awaited.discard(key)
-        return Desk(book, self._hints, self._habits, self._limits)
+    def _desk(self, book: Book, sight: Sight) -> Desk:
+        return Desk(book, self._hints, self._habits, self._limits, self._until if sight == "partial" else 0)
+
+    def _sight(self, at: int) -> Sight:
+        return "partial" if at < self._until else "late" if at < self._until + _GRACE else "clear"
 
     def _step(self, step: Step, book: Book) -> None:
         key, change, new = step.key, step.change, step.new
@@ -108,20 +109,27 @@ class RolloutKeeper:
         at_rest = self._is_at_rest(step)
         if at_rest and not (rules.follow and _has_moved(step)):
             return
-        desk = self._desk(book, key, to_nanoseconds(step.observed))
+        sight = self._sight(to_nanoseconds(step.observed))
+        desk = self._desk(book, sight)
+        lateness = _CLOSE if sight == "partial" else _LATE
         seen = read(new, rules) if new is not None and rules.follow else None
         if at_rest and seen is not None and seen.blame is None:
             desk.learn(key, desk.habits(key).after(seen))
             return
-        at = to_nanoseconds(moment(step.observed, UNSET if change is None else change.happened))
-        pass_time(desk, key, at, step.observed, late=bool(self._awaited))
+        at = to_nanoseconds(moment(step.observed, UNSET if change is None else change.happened, lateness))
+        pass_time(desk, key, at, step.observed, sight)
         kept = desk.get(key)
         if kept is not None and (new is None or kept.uid != step.uid or not rules.follow):
             let_go(desk, key, step.observed, deleted=change is not None)
+            if new is not None:
+                release(desk, key)
+                desk.put(key, None)
         if new is not None and seen is not None:
-            look = self._look(step, new, seen, rules, going_on=desk.running(key) is not None)
+            going_on = desk.running(key) is not None
+            look = self._look(step, new, seen, rules, lateness=lateness, going_on=going_on)
             desk.learn(key, desk.habits(key).after(seen))
-            take(desk, look, self._place, rules.timeout_ns or self._limits.timeout, at)
+            timeout = rules.timeout_ns or self._limits.timeout
+            take(desk, look, self._place, timeout, at)
         desk.close()
 
     def _is_at_rest(self, step: Step) -> bool:
@@ -134,7 +142,7 @@ class RolloutKeeper:
             and step.uid not in self._hints.shown
         )
 
-    def _look(self, step: Step, new: Version, seen: Readiness, rules: Rules, *, going_on: bool) -> Look:
+    def _look(self, step: Step, new: Version, seen: Readiness, rules: Rules, *, lateness: int, going_on: bool) -> Look:
         wanted = begins(step.change)
         # What it said before matters only where a rollout may begin: with a change, or with readiness lost.
         needed = wanted or (not going_on and seen.blame is not None)
@@ -150,6 +158,7 @@ class RolloutKeeper:
             said=_has_said(step, seen, wanted=wanted),
             owners=owners(new) if needed else (),
             upstream=upstream(step.old, new, self._annotations) if wanted else (),
+            lateness=lateness,
         )
 
 

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 MAX_MARKS = 64
 MAX_PATHS = 32
-# What we see within this time of when it is said to have happened has happened when we see it: times in objects are of
-# whole seconds, and by other clocks. Later than that nobody was watching, and the object's word is the better one.
-_LATE = 3_000_000_000
 
 
 class Place(Struct, frozen=True):
@@ -68,15 +65,24 @@ def begins(change: Change | None) -> bool:
     return not all(one.path.startswith("/status/") or one.path == "/status" for one in change.fields)
 
 
-def moment(observed: Timestamp, given: Timestamp | UnsetType, not_before: Timestamp | None = None) -> Timestamp:
-    """Tell when something happened that was seen at one time and is said to have happened at another."""
-    if given is UNSET or to_nanoseconds(observed) - to_nanoseconds(given) <= _LATE:
+def moment(
+    observed: Timestamp, given: Timestamp | UnsetType, lateness: int, not_before: Timestamp | None = None
+) -> Timestamp:
+    """Tell when something happened that was seen at one time and is said to have happened at another.
+
+    Times in objects are of whole seconds, and by other clocks; but of what was seen late they are the better ones.
+    """
+    if given is UNSET or to_nanoseconds(observed) - to_nanoseconds(given) <= lateness:
         return observed
     return given if not_before is None else max(given, not_before)
 
 
 def open_rollout(
-    kept: Kept | None, look: Look, habits: Habits, timeout: int, place: Callable[[], Place]
+    kept: Kept | None,
+    look: Look,
+    habits: Habits,
+    timeout: int,
+    place: Callable[[], Place],
 ) -> Kept | None:
     """Begin a rollout if the look shows that one has begun; None if not. What was open before has been closed."""
     seen, change = look.readiness, look.change
@@ -142,30 +148,51 @@ def _started(look: Look, opened: Opening) -> Timestamp:
     given = UNSET if change is None else change.happened
     if opened == "readiness" and blame is not None and blame.since is not UNSET:
         given = blame.since
-    return moment(look.observed, given)
+    return moment(look.observed, given, look.lateness)
 
 
 def _lost(look: Look) -> bool:
     """Tell whether an object that was ready says that something is wrong, which is more than that work goes on."""
     before, seen = look.before, look.readiness
-    if before is None or before.word != "ready" or seen.word not in ("unready", "failed"):
+    if before is None or seen.word not in ("unready", "failed") or not _was_ready(before):
         return False
     return seen.blame is not None and seen.blame.good is False
 
 
-def go_on(now: Open, look: Look, habits: Habits) -> Open:
-    """Take in what an object says while its rollout is open."""
+def _was_ready(before: Readiness) -> bool:
+    """Tell whether an object was ready: also while work went on, as long as nothing was wrong."""
+    if before.word == "ready":
+        return True
+    at_work = before.word == "unready" and before.blame is not None and before.blame.good is not False
+    return at_work and any(one.good is True for one in before.conditions)
+
+
+def go_on(now: Open, look: Look, habits: Habits, *, begun: bool = False) -> Open:
+    """Take in what an object says while its rollout is open.
+
+    Args:
+        now: the rollout
+        look: at the object
+        habits: of its type
+        begun: it is the look with which it has begun
+
+    """
     seen, target = look.readiness, now.begun.generation
     marks, at = _transitions(now, look)
     caught_up = reports(seen, habits) and (seen.observed or 0) >= target
     if caught_up and not now.caught_up and now.begun.opened != "readiness":
         marks = (*marks, Mark("", str(target), "", "", "", at))
+    if begun:
+        marks = tuple(mark for mark in marks if mark.at > now.begun.started)  # else it began so
     said = now.said or look.said
     word = outcome(seen, target, habits, said=said)
-    end: Timestamp | UnsetType = UNSET
-    if word:
-        end = now.end if now.end is not UNSET and now.failed == (word == "failed") else at
     room = max(0, MAX_MARKS - len(now.marks))
+    end: Timestamp | UnsetType = UNSET
+    by_then = 0
+    if word and now.end is not UNSET and now.failed == (word == "failed"):
+        end, by_then = now.end, now.by_then
+    elif word:
+        end, by_then = at, min(MAX_MARKS, len(now.marks) + len(marks))
     return replace(
         now,
         said=said,
@@ -173,6 +200,7 @@ def go_on(now: Open, look: Look, habits: Habits) -> Open:
         quiet=seen.word == "ready" and not said and not reports(seen, habits),
         caught_up=now.caught_up or caught_up,
         end=end,
+        by_then=by_then,
         failed=word == "failed",
         conditions=seen.conditions,
         blame=seen.blame,
@@ -209,7 +237,7 @@ def _transitions(now: Open, look: Look) -> tuple[tuple[Mark, ...], Timestamp]:
     """Find the conditions whose status moved, and when the last of them did."""
     started = now.begun.started
     happened = UNSET if look.change is None else look.change.happened
-    at = moment(look.observed, happened, started)
+    at = moment(look.observed, happened, look.lateness, started)
     if look.readiness.conditions == now.conditions:
         return (), at
     gap = look.change is not None and look.change.gap
@@ -217,13 +245,15 @@ def _transitions(now: Open, look: Look) -> tuple[tuple[Mark, ...], Timestamp]:
     marks = []
     for one in look.readiness.conditions:
         was = before.pop(one.type, None)
-        moved = one.since if was is None or was.since != one.since else UNSET
+        moved = UNSET if was is not None and was.since == one.since else one.since
         # In a gap it may have gone and come back; else who writes a new time for the same status has no transition.
         if was is not None and was.status == one.status and (not gap or moved is UNSET):
             continue
+        # Twice within a second it has the same time; then the writer's is the better one.
+        given = happened if moved is UNSET else moved
         marks.append(
             Mark(one.type, one.status, one.reason, one.message, was.status if was else "",
-                 moment(look.observed, moved, started), one.since)
+                 moment(look.observed, given, look.lateness, started), one.since)
         )  # fmt: skip
     latest = max((mark.at for mark in marks), default=at)
     marks.extend(Mark(gone.type, "", "", "", gone.status, at) for gone in before.values())
@@ -263,7 +293,7 @@ def end_by_look(now: Open, look: Look) -> End | None:
     if not deleted and not look.wanted:
         return None
     happened = UNSET if look.change is None else look.change.happened
-    at = moment(look.observed, happened, now.begun.started)
+    at = moment(look.observed, happened, look.lateness, now.begun.started)
     return cut_short(now, "deleted" if deleted else "superseded", at)
 
 

@@ -51,7 +51,7 @@ def _told(now: Open, result: RolloutResult, at: Timestamp, observed: Timestamp, 
         result=result,
         settled=settled,
         gap=now.gap,
-        stages=tuple(_stages(now, ended, unfinished=result != "converged")),
+        stages=tuple(_stages(now, result, ended)),
         left_out=now.left_out,
         children=tuple(retraced(child, begun.trace) for child in now.children),
     )
@@ -71,8 +71,11 @@ def retraced(rollout: Rollout, trace: str) -> Rollout:
     return replace(rollout, trace=trace, children=tuple(retraced(child, trace) for child in rollout.children))
 
 
-def _stages(now: Open, ended: Timestamp, *, unfinished: bool) -> Iterator[Stage]:
-    """Turn marks into stages: each from the mark of the same condition before, or from the start."""
+def _stages(now: Open, result: RolloutResult, ended: Timestamp) -> Iterator[Stage]:
+    """Turn marks into stages: each from the mark of the same condition before, or from the start.
+
+    What came to its end by itself has what was seen until then, also where all of it was seen at once.
+    """
     begun = now.begun
     last: dict[str, Timestamp] = {}
     numbers: dict[str, int] = {}
@@ -81,18 +84,17 @@ def _stages(now: Open, ended: Timestamp, *, unfinished: bool) -> Iterator[Stage]
         numbers[condition] = number = numbers.get(condition, 0) + 1
         return record_id(begun.id, number, "stage", condition)[:16]
 
-    for mark in now.marks:
-        if mark.at > ended:
+    by_itself = result in ("converged", "failed")
+    for mark in now.marks[: now.by_then] if by_itself else now.marks:
+        if mark.at > ended and not by_itself:
             continue
         started = last.get(mark.type, begun.started)
-        last[mark.type] = mark.at
-        if mark.at == begun.started:
-            continue  # it began so
+        last[mark.type] = at = min(max(mark.at, started), ended)
         yield Stage(
             span=span(mark.type), condition=mark.type, status=mark.status, reason=mark.reason, message=mark.message,
-            before=mark.before, started=started, ended=max(mark.at, started), transition=mark.since,
+            before=mark.before, started=started, ended=at, transition=mark.since,
         )  # fmt: skip
-    for one in now.conditions if unfinished else ():
+    for one in now.conditions if result != "converged" else ():
         if one.good is False:
             yield Stage(
                 span=span(one.type), condition=one.type, status=one.status, reason=one.reason, message=one.message,

@@ -68,6 +68,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
         quiet: it has been ready all along, and nothing was said that could mean this change
         caught_up: its controller has come to see the generation
         end: since when it has been ready or failed for good; it ends so if that lasts
+        by_then: so many of the marks were made until then
         failed: it is the latter
         conditions: as they were seen last
         blame: of those, what keeps it from being ready
@@ -77,7 +78,6 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
         owners: uids of all owners, the controller first
         waiting: uids of owned objects whose rollouts began meanwhile and have not ended
         children: those that have
-
     """
 
     begun: Begun
@@ -87,6 +87,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
     quiet: bool = False
     caught_up: bool = False
     end: Timestamp | UnsetType = UNSET
+    by_then: int = 0
     failed: bool = False
     conditions: tuple[Condition, ...] = ()
     blame: Condition | None = None
@@ -99,6 +100,23 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
     children: tuple[Rollout, ...] = ()
 
 
+class Held(Struct, frozen=True, omit_defaults=True):
+    """A rollout that has ended and is not told yet: what it belongs to, or what belongs to it, may not be seen yet.
+
+    Args:
+        rollout: it
+        over: until when it went on, nanoseconds since the Unix epoch: it may have come to its end before
+        owner: the object whose rollout it belongs to
+        owners: uids of all owners, as long as there is no such rollout
+
+    """
+
+    rollout: Rollout
+    over: int
+    owner: ObjectKey | None = None
+    owners: tuple[str, ...] = ()
+
+
 class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What is kept of an object.
 
@@ -109,6 +127,7 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
         open: that one, while it goes on
         overdue: the rollout that should have come true, where it has ended and had not
         unready: conditions that are not as they should be, each with the time since when
+        held: rollouts before that one, in their order; they are told at the latest when it is `until`, nanoseconds
 
     """
 
@@ -122,11 +141,30 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
     open: Open | None = None
     overdue: Begun | None = None
     unready: tuple[Condition, ...] = ()
+    held: tuple[Held, ...] = ()
+    until: int = 0
 
     @property
     def worth_keeping(self) -> bool:
         """Tell whether it says anything."""
-        return bool(self.trace or self.unready)
+        return bool(self.trace or self.unready or self.held)
+
+    @property
+    def begun(self) -> tuple[Begun, ...]:
+        """What began and is not told yet."""
+        held = tuple(one.rollout for one in self.held)
+        return held if self.open is None else (*held, self.open.begun)
+
+    @property
+    def parents(self) -> set[str]:
+        """The spans of the rollouts to which something of it belongs."""
+        return {one.parent for one in self.begun if one.parent}
+
+    @property
+    def seeks(self) -> set[str]:
+        """Uids of the owners to whose rollouts something of it may yet belong."""
+        found = {uid for one in self.held for uid in one.owners}
+        return found if self.open is None or self.open.owner is not None else found | set(self.open.owners)
 
     @property
     def tally(self) -> str:
@@ -146,7 +184,7 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
     @property
     def shown(self) -> bool:
         """Tell whether it has series of its own."""
-        return bool(self.open or self.unready or self.overdue)
+        return bool(self.open or self.unready or self.overdue or self.held)
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -164,6 +202,7 @@ class Look(Struct, frozen=True, kw_only=True):
         said: its status has moved, and by more than a heartbeat
         owners: uids of its owners, the controller first, where a rollout can begin
         upstream: traces that its annotations name, where they came with this change
+        lateness: what is seen so long after it is said to have happened is seen late, nanoseconds
 
     """
 
@@ -178,6 +217,7 @@ class Look(Struct, frozen=True, kw_only=True):
     said: bool = False
     owners: tuple[str, ...] = ()
     upstream: tuple[Link, ...] = ()
+    lateness: int = 3 * _SECOND
 
 
 _encoder = msgspec.json.Encoder()

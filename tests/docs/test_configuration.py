@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 CONFIGURATION = "docs/reference/configuration.md"
 # What a block of YAML that is no configuration of ours has at its top.
-OTHERS = {"apiVersion", "scrape_configs", "groups"}
+WEB = {"tls_server_config", "http_server_config", "basic_auth_users", "rate_limit"}
+OTHERS = {"apiVersion", "scrape_configs", "groups", "rule_files"} | WEB
 
 
 def config_keys(parents: tuple[str, ...] = ()) -> Iterator[str]:
@@ -45,8 +46,9 @@ def known_keys(parents: tuple[str, ...]) -> list[str]:
 
 
 def configurations(path: Path) -> list[str]:
-    """The blocks of YAML of a page that are configurations of the exporter."""
-    texts = blocks(path.read_text(encoding="utf-8"), "yaml")
+    """The blocks of YAML of a page that are configurations of the exporter; one with a mark is something else."""
+    marked = re.compile(r"^```yaml \w+=\S+\n.*?^```$", re.MULTILINE | re.DOTALL)
+    texts = blocks(marked.sub("", path.read_text(encoding="utf-8")), "yaml")
     return [text for text in texts if not any(OTHERS & set(document) for document in yaml.safe_load_all(text))]
 
 

@@ -14,41 +14,65 @@ from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
+from dashboards.source.alerts import ALERTS, alerting, recording
+from dashboards.source.rules import Override
 from tests.integration.exporting import Exporter
 from tests.servers.alertmanager import Alertmanager, Webhook
 from tests.servers.cert_manager import CertManager
 from tests.servers.cluster import Cluster
+from tests.servers.identity import write_kubeconfig
 from tests.servers.jaeger import Jaeger
 from tests.servers.loki import Loki
 from tests.servers.process import free_port
 from tests.servers.prometheus import Prometheus
+from tests.waiting import eventually
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from dashboards.source.rules import Alert
 
 PROGRAMS = (
     "etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "cert-manager",
     "prometheus", "alertmanager", "loki", "jaeger",
 )  # fmt: skip
 CLUSTER_NAME = "try"
-DASHBOARDS = Path(__file__).parents[2] / "dashboards"
+# Of the exporter in everything that is shipped: service, job, account, namespace.
+NAME = "customresource-exporter"
+_ROOT = Path(__file__).parents[2]
+DASHBOARDS = _ROOT / "dashboards"
+_MANIFESTS = _ROOT / "deploy" / "manifests" / "customresource-exporter.yaml"
+# What the owners of the types add, as the manifests ask them to.
+_READABLE = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: readable, labels: {customresource-exporter/aggregate-to-reader: "true"}}
+rules:
+  - apiGroups: [cert-manager.io, acme.cert-manager.io, backup.example.com, cache.example.com, db.example.com,
+      net.example.com]
+    resources: ["*"]
+    verbs: [list, watch]
+"""
 # The rules' minutes become seconds.
 HASTE = 60
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Stack:
-    """Everything, on free ports and below one directory; `with` starts it and ends it."""
+    """Everything, on free ports and below one directory; `with` starts it and ends it.
 
-    def __init__(
-        self, directory: Path, *, config: dict[str, Any], tell: Callable[[str], None] = lambda _: None
-    ) -> None:
+    Attributes:
+        declared: a directory of manifests that the exporter compares with, empty at first
+
+    """
+
+    def __init__(self, directory: Path, *, drift: dict[str, Any], tell: Callable[[str], None] = lambda _: None) -> None:
         """Prepare; nothing runs before `start`.
 
         Args:
             directory: for all data, configurations and logs
-            config: of the exporter
+            drift: how the exporter judges it, beside what `declared` holds
             tell: is told each server that is up
 
         """
@@ -60,11 +84,20 @@ class Stack:
         self.webhook = Webhook()
         inhibit = yaml.safe_load((DASHBOARDS / "alertmanager" / "inhibit.example.yml").read_text("utf-8"))
         self.alertmanager = Alertmanager(directory / "alertmanager", self.webhook.url, inhibit=inhibit["inhibit_rules"])
+        self.declared = directory / "declared"
+        self.declared.mkdir(parents=True)
         port = free_port()
+        self._kubeconfig = directory / "exporter.kubeconfig"
         self.exporter = Exporter(
-            self.cluster.kubeconfig,
+            self._kubeconfig,
             directory / "exporter",
-            config=yaml.safe_dump({"cluster": CLUSTER_NAME} | config),
+            config=yaml.safe_dump(
+                {
+                    "cluster": CLUSTER_NAME,
+                    "drift": drift | {"declared": [{"path": str(self.declared)}]},
+                    "rollout": {"timeout": "30s"},
+                }
+            ),
             env={
                 "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"{self.loki.otlp_endpoint}/v1/logs",
                 "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{self.jaeger.otlp_endpoint}/v1/traces",
@@ -74,8 +107,8 @@ class Stack:
         target = {"targets": [f"127.0.0.1:{port}"], "labels": {"cluster": CLUSTER_NAME}}
         self.prometheus = Prometheus(
             directory / "prometheus",
-            [{"job_name": "customresource-exporter", "honor_labels": True, "static_configs": [target]}],
-            rules=[hastened(file, directory) for file in sorted((DASHBOARDS / "rules").glob("*.yaml"))],
+            [{"job_name": NAME, "honor_labels": True, "static_configs": [target]}],
+            rules=hastened(directory / "rules"),
             alertmanager=self.alertmanager.address,
         )
 
@@ -86,8 +119,20 @@ class Stack:
         for one in started:
             one.result()
         self.operator = CertManager(self.cluster, self.directory / "cert-manager")
-        for name in ("operator", "exporter", "prometheus"):
-            self._start(name)
+        self._start("operator")
+        self._install()
+        self._start("exporter")
+        self._start("prometheus")
+
+    def _install(self) -> None:
+        """Apply the shipped manifests, give the account in them the right to read, and let the exporter be that."""
+        kubectl = self.cluster.kubectl
+        kubectl("apply", "--server-side", "-f", str(_MANIFESTS))
+        kubectl("apply", "-f", "-", stdin=_READABLE)
+        # There are no nodes: the program runs here, and not as the pod that nobody starts.
+        eventually(lambda: "watch" in kubectl("get", f"clusterrole/{NAME}", "-o", "jsonpath={.rules}"), 30)
+        token = kubectl("create", "token", NAME, f"--namespace={NAME}").strip()
+        write_kubeconfig(self._kubeconfig, self.cluster.url, self.cluster.ca_file, {"token": token})
 
     def _start(self, name: str) -> None:
         getattr(self, name).start()
@@ -110,16 +155,29 @@ class Stack:
         self.stop()
 
 
-def hastened(file: Path, directory: Path) -> Path:
-    """Write a file of rules with shorter times (`for`, `keep_firing_for`) to a directory; give the new file."""
-    rules = yaml.safe_load(file.read_text("utf-8"))
-    for rule in (rule for group in rules["groups"] for rule in group["rules"]):
-        for key in rule.keys() & {"for", "keep_firing_for"}:
-            rule[key] = f"{seconds(rule[key]) / HASTE:.0f}s"
-    copy = directory / file.name
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.write_text(yaml.safe_dump(rules), encoding="utf-8")
-    return copy
+def hastened(directory: Path) -> list[Path]:
+    """Write the shipped rules to a directory, with a sixtieth of their times; give the files."""
+    files = {
+        "alerts.yaml": alerting(overrides={one.name: _hasty(one) for one in ALERTS}),
+        "recording.yaml": recording(),
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (directory / name).write_text(yaml.safe_dump(content), encoding="utf-8")
+    return [directory / name for name in files]
+
+
+def _hasty(alert: Alert) -> Override:
+    in_seconds = alert.unit.startswith("seconds")
+    return Override(
+        threshold=alert.threshold / HASTE if in_seconds and alert.threshold is not None else None,
+        for_=_shortened(alert.for_),
+        keep_firing_for=_shortened(alert.keep_firing_for),
+    )
+
+
+def _shortened(duration: str) -> str:
+    return f"{seconds(duration) / HASTE:.0f}s" if duration else ""
 
 
 def seconds(duration: str) -> int:

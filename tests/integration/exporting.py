@@ -103,6 +103,10 @@ class Exporter:
         """SIGCONT it."""
         os.kill(self._running(), signal.SIGCONT)
 
+    def hang_up(self) -> None:
+        """SIGHUP it: it reads its files again."""
+        os.kill(self._running(), signal.SIGHUP)
+
     def __enter__(self) -> Self:
         """Start it."""
         return self.start()
@@ -159,6 +163,10 @@ class Exporter:
     def drift(self, *flags: str) -> list[dict[str, Any]]:
         """What `drift -o json` prints, in its order; works beside a running exporter and without one."""
         return self._printed("drift", "--all", *flags)
+
+    def rollouts(self, *flags: str) -> list[dict[str, Any]]:
+        """What `rollouts -o json` prints, in its order; works beside a running exporter and without one."""
+        return self._printed("rollouts", *flags)
 
     def _printed(self, command: str, *flags: str) -> list[dict[str, Any]]:
         answer = subprocess.run(

@@ -184,6 +184,8 @@ def test_the_collector_hands_back_what_it_received(collector: Collector) -> None
         observed_time_unix_nano=now + 1,
         severity_number=SeverityNumber.SEVERITY_NUMBER_INFO,
         event_name="customresource.created",
+        trace_id=bytes(range(16)),
+        span_id=bytes(range(8)),
         body=AnyValue(string_value="Gadget first created"),
         attributes=[
             KeyValue(key="count", value=AnyValue(int_value=3)),
@@ -211,6 +213,8 @@ def test_the_collector_hands_back_what_it_received(collector: Collector) -> None
             "severity_number": 9,
             "body": "Gadget first created",
             "attributes": {"count": 3, "gap": False, "names": ["a"]},
+            "trace_id": bytes(range(16)).hex(),
+            "span_id": bytes(range(8)).hex(),
         }
     ]
     assert expected == eventually(collector.records)

@@ -151,6 +151,34 @@ async def test_a_refused_type_degrades_and_is_tried_again(tmp_path: Path) -> Non
     assert sink.slept == [5.0, 10.0]
 
 
+@pytest.mark.parametrize("code", [429, 500])
+@pytest.mark.parametrize(("failures", "told"), [(8, ["synced"]), (9, ["degraded", "recovered", "synced"])])
+async def test_a_type_that_the_server_cannot_answer_for_degrades(
+    tmp_path: Path, failures: int, told: list[str], code: int
+) -> None:
+    """A few errors in a row are a hiccup; a list that goes on failing, as by a broken conversion, is told once."""
+    broken = [status(code, "InternalError")] * failures
+    listed = Reply(200, [bookmark(4, end=True), STALL])
+    async with following(tmp_path, *broken, listed) as (_, sink):
+        assert await sink.until(1) == ["listed 4 baseline 0"]
+
+    assert [word for word in sink.told if not word.startswith(("listing", "restarted"))] == told
+    assert max(sink.slept) <= 30.0
+
+
+async def test_a_list_that_breaks_off_each_time_does_not_flap(tmp_path: Path) -> None:
+    """A server that begins each list and then fails at it is told once, although it lets us in every time."""
+    error = b'{"type":"ERROR","object":{"kind":"Status","code":500,"reason":"InternalError","message":"conversion"}}\n'
+    broken = [status(500, "InternalError")] * 9
+    listed = Reply(200, [bookmark(4, end=True), STALL])
+    async with following(tmp_path, *broken, Reply(200, [error]), listed) as (_, sink):
+        assert await sink.until(1) == ["listed 4 baseline 0"]
+
+    assert [word for word in sink.told if not word.startswith(("listing", "restarted"))] == [
+        "degraded", "recovered", "synced",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("code", [400, 422])
 async def test_a_server_without_watch_lists_is_listed_in_pages(tmp_path: Path, code: int) -> None:
     """Where the initial part of a watch is refused, pages are read, and the watch goes on from their version."""

@@ -181,6 +181,26 @@ def test_a_type_that_goes_takes_everything_along() -> None:
     assert {series[0] for series in dropped} == {drift.STATES, drift.EPISODES, drift.DURATION}
 
 
+def test_the_end_of_an_episode_is_a_growth() -> None:
+    """From its beginning on the count and the durations are there for each way in which it can end, at 0."""
+    shown = metrics()
+    shown.count([transition("drift.opened")])
+    assert samples(shown, drift.EPISODES) == {("human", by): 0 for by in RESOLVED_BY}
+    # Group, kind and cause come first; the helper leaves three labels out.
+    assert samples(shown, f"{drift.DURATION}_count") == {(by,): 0 for by in RESOLVED_BY}
+    shown.count([transition()])
+    assert samples(shown, f"{drift.DURATION}_count")["declarer",] == 1
+
+
+def test_after_a_restart_the_end_of_an_episode_is_a_growth() -> None:
+    """What goes on when the exporter starts has its ends at 0; what has not been told yet has none."""
+    told, pending = state(), state("pending")
+    shown = metrics()
+    shown.load({}, [(key(), "Widget", told), (key(kind="Gadget"), "Gadget", pending)])
+    assert samples(shown, drift.EPISODES) == {("human", by): 0 for by in RESOLVED_BY}
+    assert samples(shown, f"{drift.DURATION}_count") == {(by,): 0 for by in RESOLVED_BY}
+
+
 # -- single objects ------------------------------------------------------------------------------------------------
 
 
@@ -194,13 +214,15 @@ def test_a_type_that_goes_takes_everything_along() -> None:
         (state("in_sync", fights=FIGHT), {drift.FIGHT}),
         (state("drifted"), {drift.SINCE, drift.INFO, drift.FIELDS}),
         (state("flapping", findings=()), {drift.SINCE, drift.INFO}),
+        (state("pending", uid="", flags=("missing",)), set()),
+        (state("drifted", uid="", flags=("missing",)), {drift.SINCE, drift.INFO, drift.FIELDS, drift.MISSING}),
     ],
 )
 def test_an_object_is_shown_while_something_lasts(kept: State, expected: set[str]) -> None:
     """And no longer: what is as declared has no series of its own."""
     shown = metrics()
     shown.committed(moved({}, {key(): kept}))
-    families = (drift.SINCE, drift.INFO, drift.FIELDS, drift.UNDECLARED, drift.FIGHT)
+    families = (drift.SINCE, drift.INFO, drift.FIELDS, drift.UNDECLARED, drift.FIGHT, drift.MISSING)
 
     assert {one for one in families if samples(shown, one)} == expected
     shown.committed(moved({key(): kept}, {key(): state("in_sync")}))
@@ -246,6 +268,16 @@ def test_what_a_page_shows_is_how_things_stand_then() -> None:
     shown.committed(moved(kept, {key("0"): None}))
     shown.committed(moved(kept, {key("1"): state()}))
     assert samples(shown, drift.SINCE) == {("1",): SECONDS}
+
+
+def test_what_is_left_out_is_counted_from_zero() -> None:
+    """Every family has its count before anything is left out, so that the first is a growth, which an alert sees."""
+    health = Health()
+    metrics(1, health)
+    (left_out,) = [one for one in health.registry.collect() if one.name == "customresource_exporter_series_dropped"]
+    families = {drift.SINCE, drift.INFO, drift.FIELDS, drift.MISSING, drift.UNDECLARED, drift.FIGHT}
+    totals = {one.labels["family"]: one.value for one in left_out.samples if one.name.endswith("_total")}
+    assert totals == dict.fromkeys(families, 0)
 
 
 def test_what_is_shown_in_part_comes_back_whole() -> None:
@@ -351,6 +383,7 @@ def test_what_is_loaded_is_what_was_committed() -> None:
     lived, loaded = metrics(), metrics()
     lived.objects(*WHERE, 4)
     lived.committed(moved(kept, {key(str(number)): state() for number in range(3)}))
+    lived.count([transition("drift.opened")])
     lived.committed(moved(kept, {key("0"): state("in_sync"), key("1"): None, key("3"): state(uid="")}))
     loaded.objects(*WHERE, 4)
     tallies: dict[tuple[str, str, str, str], int] = {}

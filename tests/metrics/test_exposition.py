@@ -173,7 +173,7 @@ async def test_the_whole_page(accept: str, content_type: str, openmetrics: bool)
     page = await exposition(some_changes(), FewOwn()).scrape(accept)
     assert (golden(openmetrics=openmetrics), content_type, "") == (page.body.decode(), page.content_type, page.encoding)
     parse: Callable[[str], Any] = parse_openmetrics if openmetrics else parse_text
-    assert len(list(parse(page.body.decode()))) == 20
+    assert len(list(parse(page.body.decode()))) == 21
 
 
 async def test_gzip_holds_the_same_page() -> None:

@@ -138,6 +138,8 @@ def test_what_is_opened_is_told_once(played: list[Any], known: bool) -> None:
     assert len(told) == len({one.id for one in told}) == len({one.span for one in told})
     assert player.certain - player.left == {one.id for one in told}
     assert not any(state.due for state in player.world.pages.states.values())
+    hints = player.world.keeper._hints
+    assert not any((hints.open, hints.held, hints.owned, hints.below))
     for one in told:
         assert one.result in ROLLOUT_RESULTS
         assert one.started <= one.ended <= player.clock

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.records import Link
-from exporter.rollout.family import MAX_SPANS
+from exporter.rollout.holding import MAX_SPANS
 from tests.changes.objects import at
 from tests.rollout.world import World, ready, status
 

@@ -1,4 +1,4 @@
-"""START HERE to run a real server: `Cluster` (Kubernetes), `Collector` (OpenTelemetry), `CertManager`, `promtool`.
+"""START HERE to run a real server: `Cluster` (Kubernetes), `Collector`, `Jaeger`, `CertManager`, `promtool`.
 
 Everything is on loopback, under a given directory, several at once are fine, and nothing outlives the process that
 started it. Must never build anything: run `make servers`, or `tests.servers.build.ensure`, first.
@@ -11,12 +11,13 @@ import subprocess
 from tests.servers import build
 from tests.servers.cert_manager import CertManager
 from tests.servers.cluster import Cluster, KubectlError
+from tests.servers.jaeger import Jaeger
 from tests.servers.otlp import Collector
 from tests.servers.process import StartError
 from tests.servers.toolchain import BuildError
 
 
-__all__ = ["BuildError", "CertManager", "Cluster", "Collector", "KubectlError", "StartError", "promtool"]
+__all__ = ["BuildError", "CertManager", "Cluster", "Collector", "Jaeger", "KubectlError", "StartError", "promtool"]
 
 
 def promtool(*args: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:

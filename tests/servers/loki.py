@@ -60,8 +60,14 @@ class Loki:
             limit: of lines
 
         """
-        query: dict[str, Any] = {"query": expression, "start": start, "end": end, "step": step, "limit": limit}
-        url = f"{self.url}/loki/api/v1/query_range?{urllib.parse.urlencode(query)}"
+        return self._get("query_range", query=expression, start=start, end=end, step=step, limit=limit)
+
+    def query_at(self, expression: str, at: float) -> list[Any]:
+        """Give the samples of a LogQL expression of numbers at a time in seconds since 1970."""
+        return self._get("query", query=expression, time=at)
+
+    def _get(self, what: str, **query: str | float) -> list[Any]:
+        url = f"{self.url}/loki/api/v1/{what}?{urllib.parse.urlencode(query)}"
         with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - our own server
             return list(json.load(answer)["data"]["result"])
 
@@ -80,7 +86,12 @@ class Loki:
                 "path_prefix": str(self.directory / "data"),
                 "replication_factor": 1,
                 "ring": {"kvstore": {"store": "inmemory"}},
-                "storage": {"filesystem": {"chunks_directory": str(self.directory / "data" / "chunks")}},
+                "storage": {
+                    "filesystem": {
+                        "chunks_directory": str(self.directory / "data" / "chunks"),
+                        "rules_directory": str(self.directory / "data" / "rules"),
+                    }
+                },
             },
             # Ready at once: no ring of several has to settle.
             "ingester": {"lifecycler": {"min_ready_duration": "0s", "final_sleep": "0s"}},

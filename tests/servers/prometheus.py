@@ -79,9 +79,9 @@ class Prometheus:
         """Stop it."""
         self.stop()
 
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        """Give the samples of an instant vector as it is now: `metric` and `value`."""
-        return list(self._get("query", query=expression)["result"])
+    def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
+        """Give the samples of an instant vector, as it is now or at a time since 1970: `metric` and `value`."""
+        return list(self._get("query", query=expression, **({} if at is None else {"time": at}))["result"])
 
     def query_range(self, expression: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
         """Give the series between two times in seconds since 1970: `metric` and `values`."""

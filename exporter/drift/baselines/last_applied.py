@@ -136,7 +136,8 @@ _recent = lru_cache(maxsize=_RECENT)(_content)
 
 
 def _previous(look: Look) -> Found:
-    obj = msgspec.json.decode(unpack(look.memory.kept))
+    kept = msgspec.json.decode(unpack(look.memory.kept))
+    obj = look.known.redact(kept) or kept  # it lost its secrets when it was kept; more may be one since then
     declared = msgspec.structs.replace(_declared(look, obj, _other_version(look, obj)), moved=True)
     return _compared(look, declared, look.memory)
 

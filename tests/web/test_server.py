@@ -6,6 +6,7 @@ import asyncio
 import errno
 import re
 import socket
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
 import aiohttp
@@ -13,15 +14,19 @@ import pytest
 import uvloop
 
 from exporter import __version__
-from exporter.errors import ListenError, UsageError
+from exporter.errors import ConfigError, ListenError, UsageError
 from exporter.metrics.exposition import TEXT, Page
-from exporter.web import Address, serve
+from exporter.metrics.health import Health
+from exporter.web import server
+from exporter.web.door import Door
+from exporter.web.server import Address
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from exporter.metrics.exposition import Exposition
+    from exporter.web.pages import Reload
 
 ANY = "127.0.0.1:0"
 LARGE = b"x" * (64 * 1024 * 1024)
@@ -47,6 +52,15 @@ def pages(body: bytes = b"some_metric 1\n", encoding: str = "") -> Exposition:
 def nothing() -> list[str]:
     """Say that every type is synced."""
     return []
+
+
+@asynccontextmanager
+async def serve(
+    text: str, exposition: Exposition, ready: Callable[[], list[str]], reload: Reload | None = None
+) -> AsyncIterator[Address]:
+    """Serve everybody, over plain HTTP; gives the address."""
+    async with server.serve(text, exposition, ready, Door(Health().web_refused), reload) as listener:
+        yield listener.address
 
 
 def _has_ipv6() -> bool:
@@ -221,6 +235,41 @@ async def test_answers_say_little_of_the_program() -> None:
             async with session.get(f"http://{address}{path}") as answer:
                 found = [answer.headers.get(name) for name in ("Server", "X-Content-Type-Options", "Cache-Control")]
                 assert found == ["customresource-exporter", "nosniff", "no-store"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_a_reload_is_refused_where_it_is_not_enabled(method: str) -> None:
+    """Without the flag nobody can have anything read again; the answer names the flag."""
+    async with serve(ANY, pages(), nothing) as address:
+        status, _, text = await get(address, "/-/reload", method)
+    assert (status, text) == (403, "not enabled: start with --web.enable-lifecycle\n")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_a_reload_that_fails_is_told_with_the_sentence(method: str) -> None:
+    """What is bad comes back in the answer."""
+
+    async def bad() -> None:
+        raise ConfigError("f: watch.include: is empty; remove the key")
+
+    async with serve(ANY, pages(), nothing, bad) as address:
+        status, _, text = await get(address, "/-/reload", method)
+    assert (status, text) == (500, "f: watch.include: is empty; remove the key\n")
+
+
+async def test_a_reload_is_answered_when_it_is_done() -> None:
+    """Who asks knows then that it is in force; a GET reloads nothing."""
+    done: list[str] = []
+
+    async def reload() -> None:
+        await asyncio.sleep(0)
+        done.append("done")
+
+    async with serve(ANY, pages(), nothing, reload) as address:
+        assert (await get(address, "/-/reload"))[0] == 405
+        assert done == []
+        assert (await get(address, "/-/reload", "POST"))[0] == 200
+        assert done == ["done"]
 
 
 # -- where and how --------------------------------------------------------------------------------------------

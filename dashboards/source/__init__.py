@@ -1,0 +1,1 @@
+"""What everything generated beside this package is generated from."""

@@ -1,0 +1,1 @@
+"""The web address: the pages, and who may see them."""

@@ -1,0 +1,1 @@
+"""Tests of what is read again while the program runs."""
