@@ -15,7 +15,7 @@ from exporter.rollout.course import let_go, pass_time, take
 from exporter.rollout.desk import Desk, Hints
 from exporter.rollout.holding import release, release_due
 from exporter.rollout.lifecycle import begins, moment
-from exporter.rollout.readiness import generation_of, is_deleting, read
+from exporter.rollout.readiness import read, read_before
 from exporter.rollout.rules import Rulebook
 from exporter.rollout.ties import owners, upstream
 from exporter.rollout.values import Look, held
@@ -154,7 +154,7 @@ class RolloutKeeper:
             change=step.change,
             readiness=seen,
             wanted=wanted,
-            before=_before(step.old, new, seen, rules) if needed and step.old is not None else None,
+            before=read_before(step.old, new, seen, rules) if needed and step.old is not None else None,
             said=_has_said(step, seen, wanted=wanted),
             owners=owners(new) if needed else (),
             upstream=upstream(step.old, new, self._annotations) if wanted else (),
@@ -168,13 +168,6 @@ def _has_moved(step: Step) -> bool:
     if change is None or change.heartbeat or new is None:
         return False
     return old is None or old.fields.get("status") != new.fields.get("status")
-
-
-def _before(old: Version, new: Version, seen: Readiness, rules: Rules) -> Readiness:
-    """Read what the version before said: where its status is the same, nothing has moved but which version it is."""
-    if old.fields.get("status") != new.fields.get("status") or not rules.of_status:
-        return read(old, rules)
-    return replace(seen, generation=generation_of(old), deleting=is_deleting(old))
 
 
 def _has_said(step: Step, seen: Readiness, *, wanted: bool) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from exporter.changes.pointer import split
 from exporter.changes.redact import mask
@@ -80,7 +81,7 @@ class Readiness(Struct, frozen=True, omit_defaults=True):
 
 def read(version: Version, rules: Rules) -> Readiness:
     """Read what a version says of itself. Whatever it holds, this does not fail."""
-    generation, deleting = generation_of(version), is_deleting(version)
+    generation, deleting = _generation(version), _is_deleting(version)
     status = _field(version, "status")
     if not isinstance(status, dict):
         return Readiness(generation=generation, deleting=deleting)
@@ -102,13 +103,18 @@ def read(version: Version, rules: Rules) -> Readiness:
     return Readiness(word, basis, generation, observed, own is not None, conditions, blame, deleting)
 
 
-def generation_of(version: Version) -> int | None:
-    """Give the generation of a version; None where it has none."""
+def read_before(old: Version, new: Version, seen: Readiness, rules: Rules) -> Readiness:
+    """Read the version before another one, of which is known what it says."""
+    if old.fields.get("status") != new.fields.get("status") or not rules.of_status:
+        return read(old, rules)
+    return replace(seen, generation=_generation(old), deleting=_is_deleting(old))
+
+
+def _generation(version: Version) -> int | None:
     return _integer(_field(version.metadata, "generation"))
 
 
-def is_deleting(version: Version) -> bool:
-    """Tell whether an object is on its way out."""
+def _is_deleting(version: Version) -> bool:
     return "deletionTimestamp" in version.metadata.fields
 
 
