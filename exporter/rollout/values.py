@@ -152,7 +152,7 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
     @property
     def begun(self) -> tuple[Begun, ...]:
         """What began and is not told yet."""
-        held = tuple(one.rollout for one in self.held)
+        held = tuple(one.rollout for one in self.held) if self.held else ()
         return held if self.open is None else (*held, self.open.begun)
 
     @property
@@ -164,7 +164,9 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
     def seeks(self) -> set[str]:
         """Uids of the owners to whose rollouts something of it may yet belong."""
         found = {uid for one in self.held for uid in one.owners}
-        return found if self.open is None or self.open.owner is not None else found | set(self.open.owners)
+        if self.open is not None and self.open.owner is None:
+            found.update(self.open.owners)
+        return found
 
     @property
     def tally(self) -> str:
