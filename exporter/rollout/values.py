@@ -75,6 +75,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
         marks: what its conditions went through; `left_out` counts those beyond the limit
         gap: a part of it was not watched
         owner: whose rollout holds it
+        alone: the trace that it would have without that owner
         owners: uids of all owners, the controller first
         waiting: uids of owned objects whose rollouts began meanwhile and have not ended
         children: those that have
@@ -95,6 +96,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
     left_out: int = 0
     gap: bool = False
     owner: ObjectKey | None = None
+    alone: str = ""
     owners: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     children: tuple[Rollout, ...] = ()
