@@ -21,6 +21,9 @@ from dashboards.source.vocabulary import (
 
 
 FIRING = f'ALERTS{{{CLUSTER}, alertname=~"CustomResource.*", alertstate="firing"}}'
+_EDITS = f"customresource_spec_changes_total{{{PLACE}}}"
+
+
 PAGE = Page(
     uid="customresource-overview",
     title="Custom resources / Overview",
@@ -102,7 +105,7 @@ PAGE = Page(
                                 )
                             )
                         ],
-                        NAMED | {"trouble": Column("Trouble", width=190), "Value": Column("For", "s", width=120)},
+                        NAMED | {"trouble": Column("Trouble", width=190), "Value": Column("For", "s", width=90)},
                         sort="For",
                     ),
                 ),
@@ -113,10 +116,10 @@ PAGE = Page(
                         "Alerts of the shipped rules that fire now, where the chosen Prometheus evaluates them.",
                         [f"max by (severity, alertname, cluster, namespace, customresource_kind, name) ({FIRING})"],
                         {
-                            "severity": Column("Severity", width=90),
-                            "alertname": Column("Alert", width=260),
-                            "cluster": Column("Cluster", width=90),
-                            "namespace": Column("Namespace", width=110),
+                            "severity": Column("Severity", width=80),
+                            "alertname": Column("Alert", width=270),
+                            "cluster": Column("Cluster", width=70),
+                            "namespace": Column("Namespace", width=90),
                             "customresource_kind": Column("Kind", width=110),
                             "name": Column("Name"),
                         },
@@ -175,21 +178,22 @@ PAGE = Page(
                 (
                     10,
                     table(
-                        "By kind", "How many objects there are of each kind, and how many are in trouble now.",
+                        "By kind", "How many objects there are of each kind, how many are in trouble now, and how"
+                        " often their spec was changed in the time that is chosen above.",
                         [
                             f"sum by ({KIND}) (customresource_objects{{{PLACE}}})",
                             f"sum by ({KIND}) ({DRIFTED}) > 0",
                             f"count by ({KIND}) (count by ({OBJECT}) ({UNREADY}))",
-                            f"round(sum by ({KIND}) (increase(customresource_spec_changes_total{{{PLACE}}}[$__range])))",
+                            f"round(sum by ({KIND}) (increase({_EDITS}[$__range])))",
                         ],
                         {
-                            "cluster": Column("Cluster", width=90),
-                            "customresource_group": Column("Group", width=160),
+                            "cluster": Column("Cluster", width=70),
+                            "customresource_group": Column("Group", width=140),
                             "customresource_kind": Column("Kind", link=to_kind("customresource-drift")),
                             "Value #A": Column("Objects", "short", width=80),
                             "Value #B": Column("Drifted", "short", width=80, steps=BAD_FROM_ONE),
-                            "Value #C": Column("Not ready", "short", width=90, steps=WORTH_A_LOOK_FROM_ONE),
-                            "Value #D": Column("Spec changes", "none", width=110),
+                            "Value #C": Column("Not ready", "short", width=85, steps=WORTH_A_LOOK_FROM_ONE),
+                            "Value #D": Column("Edits", "none", width=70),
                         },
                         sort="Drifted",
                     ),

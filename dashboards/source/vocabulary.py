@@ -16,9 +16,9 @@ KIND = "cluster, customresource_group, customresource_kind"
 
 # The columns that name an object, in the order of all tables.
 NAMED = {
-    "cluster": Column("Cluster", width=120),
-    "namespace": Column("Namespace", width=150),
-    "customresource_group": Column("Group", width=170),
+    "cluster": Column("Cluster", width=90),
+    "namespace": Column("Namespace", width=120),
+    "customresource_group": Column("Group", width=150),
     "customresource_kind": Column("Kind", width=150),
     "name": Column("Name", link=TO_OBJECT),
 }

@@ -1,7 +1,8 @@
 // Draws one of the dashboards from answers that were collected before, with Grafana's own component library: stat, time
 // series, bar gauge and table are Grafana's; logs, traces and the rest are simple stand-ins. It is not Grafana.
 import {
-  applyFieldOverrides, createTheme, dateTime, FieldConfigOptionsRegistry, FieldType, getFieldDisplayName, getFieldDisplayValues, identityOverrideProcessor,
+  applyFieldOverrides, createTheme, dateTime, FieldConfigOptionsRegistry, FieldType, getDisplayProcessor,
+  getFieldDisplayName, getFieldSeriesColor, getFieldDisplayValues, identityOverrideProcessor,
   standardTransformers, standardTransformersRegistry, ThemeContext, toDataFrame, transformDataFrame,
   type DataFrame, type TimeRange,
 } from '@grafana/data';
@@ -52,6 +53,11 @@ function prepared(drawn: Drawn, frames: DataFrame[]): DataFrame[] {
       }
       if (field.type === FieldType.number) {
         field.state = { ...field.state, seriesIndex: index++ };
+        if (drawn.panel.type === 'timeseries') {
+          // One colour for line and legend: here they do not find the same name by themselves.
+          field.config.color = { mode: 'fixed', fixedColor: getFieldSeriesColor(field, theme).color };
+          field.display = getDisplayProcessor({ field, theme, timeZone: 'utc' });
+        }
       }
     }
   }
