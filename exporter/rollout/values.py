@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from exporter.model import Change, ObjectKey, ResourceType
-from exporter.records import Begun, Link, Rollout
+from exporter.records import Begun, Link, Rollout, State
 from exporter.rollout.readiness import Condition, Readiness
 from exporter.timestamps import Timestamp
 
@@ -201,6 +201,7 @@ class Look(Struct, frozen=True, kw_only=True):
         observed: when it was looked at
         change: what was told of it; None where it is only seen to be there
         readiness: what it says of itself
+        wanted: the change is one of what is wanted
         before: what it said in the version before; None where that is not known, or no rollout can begin
         said: its status has moved, and by more than a heartbeat
         owners: uids of its owners, the controller first, where a rollout can begin
@@ -215,6 +216,7 @@ class Look(Struct, frozen=True, kw_only=True):
     observed: Timestamp
     change: Change | None
     readiness: Readiness
+    wanted: bool = False
     before: Readiness | None = None
     said: bool = False
     owners: tuple[str, ...] = ()
@@ -234,3 +236,8 @@ def encode(kept: Kept) -> bytes:
 def decode(line: bytes) -> Kept:
     """Read back what `encode` wrote, also what an older version of it wrote."""
     return _decoder.decode(line)
+
+
+def held(state: State) -> Kept:
+    """Give what a state says, decoded if it is not at hand."""
+    return state.value if isinstance(state.value, Kept) else decode(state.line)
