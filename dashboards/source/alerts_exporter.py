@@ -82,7 +82,8 @@ ALERTS = (
         keep_firing_for="10m",
         summary="A type cannot be followed.",
         description=(
-            f"{THE_TYPE} cannot be followed: it is forbidden or refused. What happens to these objects is not seen."
+            f"{THE_TYPE} cannot be followed: it is forbidden, or fails each time. What happens to these objects is not"
+            " seen."
         ),
         link=TO_EXPORTER,
     ),

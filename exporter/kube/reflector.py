@@ -148,6 +148,8 @@ class Reflector:
         if await self._collection.is_behind(self._version):
             self._sink.went_backwards()
             self._list_next("history_went_backwards")
+        elif self._bookmarks is False:
+            self._sink.received()  # that it has nothing to tell is all that such a server ever says of a quiet type
         self._doubtful = False
 
     def _list_next(self, why: str) -> None:

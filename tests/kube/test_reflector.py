@@ -188,6 +188,18 @@ async def test_who_is_told_to_stay_away_for_long_says_so_at_once(tmp_path: Path)
         assert sink.told == ["degraded", "restarted http_503"]
 
 
+async def test_a_quiet_type_without_bookmarks_is_not_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that sends none is asked after each silence, and its answer is a sign of life; one that does is not."""
+    monkeypatch.setattr(reflector, "_SILENCE", 0.1)
+    async with following(tmp_path, page(1), OPEN, page(1), OPEN, version="5") as (server, sink):
+        await server.wait_for(4)
+        assert sink.receipts == 1
+    told = Reply(200, [bookmark(6), STALL])
+    async with following(tmp_path, page(1), told, Reply(200, []), page(1), OPEN, version="5") as (server, sink):
+        await server.wait_for(5)
+        assert sink.receipts == 1  # the bookmark
+
+
 async def test_a_quiet_type_recovers_without_bookmarks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that was open until its time was over is one that works, also where there was nothing to tell."""
     monkeypatch.setattr(reflector, "_SHORT", 0.0)

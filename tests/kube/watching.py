@@ -30,6 +30,7 @@ class Recorder:
         self.items: list[Observation | Listed | Progress] = []
         self.told: list[str] = []
         self.slept: list[float] = []
+        self.receipts = 0
         self._grown = asyncio.Condition()
         self.reflector: Reflector | None = None
         self.paused = asyncio.Event()
@@ -60,7 +61,8 @@ class Recorder:
     def degraded(self, reason: str) -> None:
         self.told.append("degraded" if reason else "recovered")
 
-    def received(self) -> None: ...
+    def received(self) -> None:
+        self.receipts += 1
 
     def restarted(self, reason: str) -> None:
         self.told.append(f"restarted {reason}")
