@@ -52,22 +52,30 @@ class Outputs:
 
         """
         consumers: list[Consumer] = []
-        for one in self._settings:
-            if one.signal == "traces" and not config.rollout.enabled:
-                continue
-            envelope = Envelope(
-                one,
-                journal_id=journal_id,
-                cluster_uid=cluster_uid,
-                cluster_name=config.cluster,
-                detected=detect(self._environment),
-            )
-            if one.signal not in self._told:
-                self._told.add(one.signal)
-                log.info(_DELIVERING[one.signal], endpoint=one.place)
-            sender = await open_sender(one)
-            consumers.append(OtlpTraces(envelope, sender) if one.signal == "traces" else OtlpLogs(envelope, sender))
+        on = [one for one in self._settings if one.signal == "logs" or config.rollout.enabled]
+        try:
+            for one in on:
+                consumer = await self._consumer(one, config, cluster_uid, journal_id)
+                consumers.append(consumer)
+        except BaseException:  # those before the one that cannot be have connections of their own
+            for consumer in consumers:
+                await consumer.close()
+            raise
         return consumers
+
+    async def _consumer(self, one: Settings, config: Config, cluster_uid: str, journal_id: str) -> Consumer:
+        envelope = Envelope(
+            one,
+            journal_id=journal_id,
+            cluster_uid=cluster_uid,
+            cluster_name=config.cluster,
+            detected=detect(self._environment),
+        )
+        sender = await open_sender(one)
+        if one.signal not in self._told:
+            self._told.add(one.signal)
+            log.info(_DELIVERING[one.signal], endpoint=one.place)
+        return OtlpTraces(envelope, sender) if one.signal == "traces" else OtlpLogs(envelope, sender)
 
 
 def wanted(environment: Mapping[str, str]) -> Outputs:
