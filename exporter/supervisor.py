@@ -141,6 +141,7 @@ class Supervisor:
             except BaseException:
                 self._asked += asked
                 raise
+            journal.care.anew()
             self._health.journal_degraded.set_function(_degraded(journal))
             self.front.show(running.exposition)
             self._running = running
@@ -155,6 +156,7 @@ class Supervisor:
                 journal.close()
                 msg = f"cannot use the journal {journal.path}: {error}; {remedy(error)}"
                 raise JournalError(msg) from error
+            self._health.journal_degraded.set_function(lambda: 1.0)
             await self._pause(stop, 3, error)
         except BaseException:
             journal.close()

@@ -178,6 +178,30 @@ async def test_who_asks_while_building_fails_waits_for_one_that_succeeds() -> No
         assert await desk.page() == "2"
 
 
+async def test_trouble_of_who_worked_before_does_not_outlive_them() -> None:
+    """Whoever could not write, and was ended while trying, says no more that it is over: the next one tells anew."""
+    async with running(None) as desk:
+
+        def degraded() -> float | None:
+            return desk.health.registry.get_sample_value("customresource_exporter_journal_degraded")
+
+        care = desk.built[0].journal.care
+        care.begins("writing", "the journal cannot be written")
+        assert degraded() == 1
+        desk.failures = [sqlite3.OperationalError("disk is full")]
+        shown: set[float | None] = set()
+        rebuilding = asyncio.create_task(desk.supervisor.rebuild())
+        async with asyncio.timeout(10):
+            while desk.failures or not rebuilding.done():
+                shown.add(degraded())
+                await asyncio.sleep(0.01)
+        await rebuilding
+        assert shown == {1}  # also while it cannot be built
+        assert degraded() == 0
+        care.begins("writing", "the journal cannot be written")
+        assert degraded() == 1
+
+
 async def test_two_who_ask_at_once_are_both_told() -> None:
     """Each gets one that was begun after it asked."""
     async with running(None) as desk:

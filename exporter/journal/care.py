@@ -104,6 +104,11 @@ class Care:
             self._troubles.discard(trouble)
             log.info(event)
 
+    def anew(self) -> None:
+        """Forget the trouble of those who worked with the journal before: those who do now tell of theirs."""
+        self._troubles.clear()
+        self.full = False
+
     # -- the files --------------------------------------------------------------------------------------------
 
     def swollen(self) -> bool:
