@@ -26,12 +26,17 @@ def read(data_dir: str, known: bytes = b"") -> bytes:
         return key
     path = Path(data_dir) / _NAME
     try:
-        with (
-            suppress(FileExistsError),
-            os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
-        ):
+        with suppress(FileNotFoundError):
+            # An empty one was begun by a disk that was full, and would make every value one that can be guessed.
+            if found := path.read_bytes():
+                return found
+        new = path.with_name(f"{_NAME}.new")
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(key)
-        return path.read_bytes()
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
     except OSError as error:
         msg = f"cannot read or make {path}: {error.strerror}; give --data-dir a directory that is ours alone"
         raise JournalError(msg) from error
+    return key
