@@ -28,6 +28,7 @@ SORTS: tuple[Sort, ...] = get_args(Sort)
 # occur by chance, and then it is chance how many objects are searched for secrets. That is a case of its own.
 _SYLLABLES = [consonant + vowel for consonant in "bdfglnrtvz" for vowel in "aeiou"]
 _BEGIN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 # The time of an entry in managedFields has a resolution of one second; so many changes have the same.
 _PER_SECOND = 500
 
@@ -87,7 +88,15 @@ def spec(draw: random.Random, settings: int = 20) -> Json:
     return {"replicas": 1, **{f"setting{number:02}": words(draw, 32) for number in range(settings)}}
 
 
-def shown(number: int, index: int, size: int, draw: random.Random, *, suspicious: bool = False) -> Json:
+def shown(
+    number: int,
+    index: int,
+    size: int,
+    draw: random.Random,
+    *,
+    suspicious: bool = False,
+    begin: dt.datetime = _BEGIN,
+) -> Json:
     """Write an object as a watch shows it, `size` bytes long within a few per cent.
 
     Args:
@@ -96,6 +105,7 @@ def shown(number: int, index: int, size: int, draw: random.Random, *, suspicious
         size: in bytes
         draw: makes the texts
         suspicious: it names a Secret, so that all of it has to be searched for secrets; there are none
+        begin: when it is made
 
     """
     # A field of the spec costs its own line and its entry in managedFields: 64 bytes. The rest is about 1,240.
@@ -103,21 +113,23 @@ def shown(number: int, index: int, size: int, draw: random.Random, *, suspicious
     made = spec(draw, settings)
     if suspicious:
         made["setting00"] = {"passwordSecretRef": {"name": words(draw, 8)}}
-    begin = _time(0)
+    made_at = begin.strftime(_TIME)
     owned: Json = {f"f:{name}": {} for name in made if name != "replicas"}
     name = f"one-{index:06}"
     return {
         "apiVersion": f"{GROUP}/v1",
         "kind": kind(number),
         "metadata": {
-            "creationTimestamp": begin,
+            "creationTimestamp": made_at,
             "generation": 1,
             "labels": {"app": name, "team": words(draw, 6)},
             "managedFields": [
-                _entry("helm", {"f:metadata": {"f:labels": {".": {}, "f:app": {}}}, "f:spec": {".": {}, **owned}}),
-                _entry("kubectl-label", {"f:metadata": {"f:labels": {"f:team": {}}}}),
-                _entry("kubectl-edit", {"f:spec": {"f:replicas": {}}}),
-                _entry("bench-operator", {"f:status": {".": {}, "f:phase": {}, "f:step": {}}}, "status"),
+                _entry(
+                    "helm", made_at, {"f:metadata": {"f:labels": {".": {}, "f:app": {}}}, "f:spec": {".": {}, **owned}}
+                ),
+                _entry("kubectl-label", made_at, {"f:metadata": {"f:labels": {"f:team": {}}}}),
+                _entry("kubectl-edit", made_at, {"f:spec": {"f:replicas": {}}}),
+                _entry("bench-operator", made_at, {"f:status": {".": {}, "f:phase": {}, "f:step": {}}}, "status"),
             ],
             "name": name,
             "namespace": NAMESPACES[index % len(NAMESPACES)],
@@ -125,7 +137,7 @@ def shown(number: int, index: int, size: int, draw: random.Random, *, suspicious
             "uid": f"{draw.getrandbits(32):08x}-0000-4000-8000-{draw.getrandbits(48):012x}",
         },
         "spec": made,
-        "status": {"lastProbeTime": begin, "message": words(draw, 40), "phase": "Ready", "step": 0},
+        "status": {"lastProbeTime": made_at, "message": words(draw, 40), "phase": "Ready", "step": 0},
     }
 
 
@@ -145,8 +157,8 @@ def changed(one: Json, sort: Sort, version: int, draw: random.Random) -> Json:
             made["status"] = {**one["status"], "message": words(draw, 40), "phase": phase, "step": version}
             _wrote(metadata, 3, version)
         case "heartbeat":
-            # Not what _time gives: two of them within one second must differ, or they are no change.
-            probed = (_BEGIN + dt.timedelta(seconds=version)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            # Not when it was written: two of them within one second must differ, or they are no change.
+            probed = _later(metadata, version)
             made["status"] = {**one["status"], "lastProbeTime": probed}
             _wrote(metadata, 3, version)
         case "metadata":
@@ -163,7 +175,14 @@ def changed(one: Json, sort: Sort, version: int, draw: random.Random) -> Json:
 
 
 def lines(
-    sort: Sort, *, types: int, objects: int, size: int, changes: int, suspicious: bool = False
+    sort: Sort,
+    *,
+    types: int,
+    objects: int,
+    size: int,
+    changes: int,
+    suspicious: bool = False,
+    begin: dt.datetime = _BEGIN,
 ) -> tuple[list[Line], list[Line]]:
     """Make what a server sends: first the objects that are there, then the changes.
 
@@ -174,11 +193,15 @@ def lines(
         size: bytes of one object
         changes: how many
         suspicious: see `shown`
+        begin: when the objects are made; the changes follow, so many a second
 
     """
     draw = random.Random(1)  # noqa: S311 - the same in every run
     count = {"created": changes, "deleted": changes}.get(sort, objects)
-    there = [(index % types, shown(index % types, index, size, draw, suspicious=suspicious)) for index in range(count)]
+    there = [
+        (index % types, shown(index % types, index, size, draw, suspicious=suspicious, begin=begin))
+        for index in range(count)
+    ]
     first = [] if sort == "created" else [Line(number, event("ADDED", one)) for number, one in there]
     return first, list(_changes(sort, there, changes, draw))
 
@@ -201,16 +224,18 @@ def event(word: str, one: Json) -> bytes:
     return json.dumps({"type": word, "object": one}, separators=(",", ":")).encode() + b"\n"
 
 
-def _entry(manager: str, fields: Json, subresource: str = "") -> Json:
+def _entry(manager: str, time: str, fields: Json, subresource: str = "") -> Json:
     entry = {"apiVersion": f"{GROUP}/v1", "fieldsType": "FieldsV1", "fieldsV1": fields, "manager": manager}
-    return {**entry, "operation": "Update", **({"subresource": subresource} if subresource else {}), "time": _time(0)}
+    return {**entry, "operation": "Update", **({"subresource": subresource} if subresource else {}), "time": time}
 
 
 def _wrote(metadata: Json, place: int, version: int) -> None:
     """Move the time of an entry in managedFields, as a write of its manager does."""
     entries = metadata["managedFields"] = list(metadata["managedFields"])
-    entries[place] = {**entries[place], "time": _time(version)}
+    entries[place] = {**entries[place], "time": _later(metadata, version // _PER_SECOND)}
 
 
-def _time(version: int) -> str:
-    return (_BEGIN + dt.timedelta(seconds=version // _PER_SECOND)).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _later(metadata: Json, seconds: int) -> str:
+    """Give the time so long after an object was made."""
+    made_at = dt.datetime.strptime(metadata["creationTimestamp"], _TIME)  # noqa: DTZ007 - it is all in UTC
+    return (made_at + dt.timedelta(seconds=seconds)).strftime(_TIME)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import datetime as dt
 import sys
 import tempfile
 import time
@@ -149,11 +150,11 @@ def measure(
     config: Config = _DEFAULTS,
 ) -> list[Run]:
     """Run rounds, each on a journal of its own, and the client in turn with them."""
-    first, then = objects.lines(sort, types=TYPES, objects=there, size=size, changes=changes, suspicious=suspicious)
-    script = Script(TYPES, first, then)
-    sample = then[:: max(1, len(then) // 4000)]
     runs = []
     for _ in range(rounds):
+        first, then = _lines(sort, size=size, changes=changes, there=there, suspicious=suspicious)
+        script = Script(TYPES, first, then)
+        sample = then[:: max(1, len(then) // 4000)]
         with tempfile.TemporaryDirectory(prefix="bench-pipeline-") as folder:
             seconds, cpu = uvloop.run(journal_of(script, Path(folder), changes, env, config))
             check(Path(folder), sort, changes)
@@ -178,7 +179,7 @@ def profile(
     config: Config = _DEFAULTS,
 ) -> list[Hot]:
     """Run once more, and look where the time goes; the start of the exporter is part of it."""
-    first, then = objects.lines(sort, types=TYPES, objects=there, size=size, changes=changes, suspicious=suspicious)
+    first, then = _lines(sort, size=size, changes=changes, there=there, suspicious=suspicious)
     script = Script(TYPES, first, then)
     sampler = Sampler()
     with tempfile.TemporaryDirectory(prefix="bench-pipeline-") as folder:
@@ -186,6 +187,22 @@ def profile(
         uvloop.run(journal_of(script, Path(folder), changes, env, config))
         sampler.stop()
     return sampler.hottest()
+
+
+def _lines(sort: Sort, *, size: int, changes: int, there: int, suspicious: bool) -> tuple[list[Line], list[Line]]:
+    """Make the lines of a round anew: what is said to have happened must be as young as it is on a cluster.
+
+    Of a change that is old when it is seen, the object's word for its time counts, and a rollout is over at once.
+    """
+    return objects.lines(
+        sort,
+        types=TYPES,
+        objects=there,
+        size=size,
+        changes=changes,
+        suspicious=suspicious,
+        begin=dt.datetime.now(dt.UTC),
+    )
 
 
 def main() -> None:

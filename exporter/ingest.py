@@ -11,7 +11,7 @@ import asyncio
 import random
 import sqlite3
 import time
-from collections import deque
+from collections import Counter, deque
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -291,6 +291,6 @@ class Ingest:
         self._health.objects_skipped.labels("unreadable").inc(batch.unreadable)
         self._health.fields_truncated.inc(batch.truncated)
         committed = to_nanoseconds(now())
-        for change in batch.changes:
-            if change.happened and not change.gap:
-                self._health.change_lag.observe(max(0.0, (committed - to_nanoseconds(change.happened)) / 1e9))
+        times = Counter([change.happened for change in batch.changes if change.happened and not change.gap])
+        for happened, count in times.items():
+            self._health.change_lag.observe(max(0.0, (committed - to_nanoseconds(happened)) / 1e9), count)

@@ -7,7 +7,7 @@ A bug that one object brings out in a keeper must never cost the change itself, 
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Protocol, TypeVarTuple
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from msgspec.structs import replace
@@ -16,7 +16,7 @@ from exporter.errors import JournalError, brief
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from exporter.batch import Batch
     from exporter.changes.step import Step
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from exporter.model import Change, ObjectKey
     from exporter.records import Record, State
 
-
-Given = TypeVarTuple("Given")
 
 log = structlog.get_logger()
 
@@ -52,6 +50,8 @@ class Book:
         belongs: trace and span of the rollout that the change of this step belongs to
 
     """
+
+    __slots__ = ("_batch", "_before", "_keeper", "_kept", "_states", "_told", "belongs")
 
     def __init__(self, keeper: str, states: States, batch: Batch) -> None:
         self._keeper = keeper
@@ -81,7 +81,7 @@ class Book:
     def close(self) -> None:
         """Hand all of it to the batch."""
         for key, state in self._kept.items():
-            before = self._held(key)
+            before = self._before[key] if key in self._before else self._held(key)
             if state is None and before is None:
                 continue
             self._batch.states[self._keeper, key] = state
@@ -155,7 +155,13 @@ class Keepers:
         books = []
         for name, keeper in self._keepers.items():
             book = Book(name, self._states, batch)
-            if self._safely(name, keeper.step, step, book):
+            try:
+                keeper.step(step, book)
+            except (sqlite3.Error, JournalError):
+                raise
+            except Exception as error:  # noqa: BLE001 - see the first lines
+                self._lost(name, error)
+            else:
                 books.append(book)
         change = step.change
         for book in books:
@@ -183,22 +189,21 @@ class Keepers:
             if (name, key) in batch.states:
                 continue  # something has happened meanwhile, and named another time
             book = Book(name, self._states, batch)
-            if keeper is None:
-                book.keep(key, None)  # of a keeper that is switched off
-            elif not self._safely(name, keeper.time, key, at, book):
+            try:
+                if keeper is None:
+                    book.keep(key, None)  # of a keeper that is switched off
+                else:
+                    keeper.time(key, at, book)
+            except (sqlite3.Error, JournalError):
+                raise
+            except Exception as error:  # noqa: BLE001 - see the first lines
+                self._lost(name, error)
                 book = Book(name, self._states, batch)
                 state = book.get(key)  # without a time: else it would come again at once, and for ever
                 book.keep(key, None if state is None else replace(state, due=None))
             book.close()
         return len(places) == limit
 
-    def _safely(self, name: str, work: Callable[[*Given], None], *given: *Given) -> bool:
-        try:
-            work(*given)
-        except (sqlite3.Error, JournalError):
-            raise
-        except Exception as error:  # noqa: BLE001 - see the first lines
-            self._health.evaluation_errors.labels(name).inc()
-            log.warning("internal error, a conclusion is lost", keeper=name, error=brief(error))
-            return False
-        return True
+    def _lost(self, keeper: str, error: Exception) -> None:
+        self._health.evaluation_errors.labels(keeper).inc()
+        log.warning("internal error, a conclusion is lost", keeper=keeper, error=brief(error))

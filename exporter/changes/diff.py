@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from exporter.changes.pointer import escape
 from exporter.changes.redact import mask
@@ -33,6 +33,7 @@ MAX_VALUE = 2048
 _USUAL_KEYS = ("name", "type", "id")
 _CONTAINERS = (dict, list)
 _SCALARS = (str, int, float, bool)
+_SHORT = frozenset((bool, int, float, type(None), UnsetType))
 
 
 class Diff:
@@ -79,6 +80,8 @@ class Diff:
             now = new.get(key, UNSET)
             if item != now:
                 self.compare(item, now, f"{path}/{escape(key)}", (*place, key))
+        if new.keys() <= old.keys():
+            return
         for key, item in new.items():
             if key not in old:
                 self.compare(UNSET, item, f"{path}/{escape(key)}", (*place, key))
@@ -131,7 +134,7 @@ class Diff:
 
 def show(value: Any) -> tuple[Any, bool]:  # noqa: ANN401 - any JSON
     """Mask a value and cut what is long, to be shown; tell whether it was cut."""
-    if value is UNSET or isinstance(value, (bool, int, float, type(None))):
+    if type(value) in _SHORT:
         return value, False
     value = mask(value)
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()

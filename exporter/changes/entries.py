@@ -19,18 +19,23 @@ Entry = dict[str, Any]
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
 # Texts of `fieldsV1` that are kept decoded: so many, none of them longer than that many bytes.
-KEPT_FIELDS = 512
+_KEPT_FIELDS = 512
 _LONGEST_KEPT = 4096
 
 
 class FieldsV1(dict[str, Any]):
     """The fields of an entry. Entries with the same text share one, so it must never be changed.
 
-    It is hashed by its identity: what follows from it can be kept under it.
+    Attributes:
+        follows: what somebody has worked out of nothing but these fields, for the next who asks
+
     """
 
-    __slots__ = ()
-    __hash__ = object.__hash__  # type: ignore[assignment]
+    __slots__ = ("follows",)
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        super().__init__(fields)
+        self.follows: dict[Any, Any] = {}
 
 
 class _Entry(Struct, rename="camel"):
@@ -71,10 +76,32 @@ class Entries:
         """Go through all of them; what is no entry is left out."""
         return iter(self.at(range(len(self.raws))))
 
-    def new(self, old: Entries) -> list[int]:
-        """Give the places of those that another version does not have, or has otherwise."""
-        known = old.raws
-        return [] if self is old else [number for number, raw in enumerate(self.raws) if raw not in known]
+    def moved(self, old: Entries) -> tuple[list[int], list[int]]:
+        """Compare with the version before.
+
+        What that has decoded of those that are the same is taken over.
+
+        Returns:
+            the places of those that only this version has, or has so, and of those that only the other has, or has so
+
+        """
+        if self is old:
+            return [], []
+        raws, known, decoded = self.raws, old.raws, old._decoded
+        came: list[int] = []
+        went = list(range(len(known)))
+        for number, raw in enumerate(raws):
+            was = number
+            if number >= len(known) or raw != known[number]:  # seldom: only what is written moves to another place
+                if raw not in known:
+                    came.append(number)
+                    continue
+                was = known.index(raw)
+            if was in went:
+                went.remove(was)
+            if was in decoded:
+                self._decoded[number] = decoded[was]
+        return came, [number for number in went if known[number] not in raws]
 
     def at(self, numbers: Iterable[int]) -> list[Entry]:
         """Give those in certain places; what is no entry is left out.
@@ -91,15 +118,6 @@ class Entries:
             if entry is not None:
                 entries.append(entry)
         return entries
-
-    def moved(self, old: Entries) -> list[Entry]:
-        """Give those that another version does not have, or has otherwise.
-
-        Raises:
-            msgspec.DecodeError: one of them cannot be decoded
-
-        """
-        return self.at(self.new(old))
 
 
 def _read(raw: msgspec.Raw) -> Entry | None:
@@ -121,4 +139,4 @@ def _read_fields(text: bytes) -> Any:  # noqa: ANN401 - any JSON
     return FieldsV1(fields) if type(fields) is dict else fields
 
 
-_kept_fields = lru_cache(maxsize=KEPT_FIELDS)(_read_fields)
+_kept_fields = lru_cache(maxsize=_KEPT_FIELDS)(_read_fields)

@@ -28,14 +28,14 @@ class Move:
 
     """
 
-    __slots__ = ("_came", "metadata", "names", "new", "old")
+    __slots__ = ("_came", "_went", "metadata", "names", "new", "old")
 
     def __init__(self, old: Version, new: Version) -> None:
         self.old = old
         self.new = new
         self.names = new.moved(old, "metadata")
         self.metadata = new.metadata.moved(old.metadata, "managedFields")
-        self._came = new.entries.new(old.entries)
+        self._came, self._went = new.entries.moved(old.entries)
 
     def parts(self) -> list[bytes | msgspec.Raw]:
         """Give the JSON of all that moved, as it is in the new version, and of what says what kind of value that is.
@@ -68,4 +68,4 @@ class Move:
 
     def went(self) -> list[Entry]:
         """Give the entries of managedFields that only the old version has, or has so."""
-        return self.old.entries.moved(self.new.entries)
+        return self.old.entries.at(self._went)

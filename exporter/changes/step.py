@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from exporter.changes.entries import Entry
 from exporter.changes.version import Version
 from exporter.model import Change, ObjectKey, ResourceType
 from exporter.timestamps import Timestamp
@@ -32,6 +33,7 @@ class Step(Struct, frozen=True):
             the selection, one that is looked at again)
         old: the version before, None where there was none or it is not at hand
         new: the version now, None where the object is gone; without a `uid` there never was one
+        went: entries of managedFields that only the version before has, or has so; none without a change
 
     """
 
@@ -42,6 +44,7 @@ class Step(Struct, frozen=True):
     change: Change | None = None
     old: Version | None = None
     new: Version | None = None
+    went: tuple[Entry, ...] = ()
 
 
 # Takes a step in, puts what follows from it into the batch, and gives the change back as it is to be told, if there is

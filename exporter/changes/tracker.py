@@ -236,9 +236,8 @@ class Tracker:
         meta = version.metadata
         change = classify(move, sections)
         fields, truncated = self._fields(seen.type, sections)
-        writer, time = find_writer(
-            self._writers, version.entries, move.came(), move.went(), change=change, fields=fields
-        )
+        came, went = move.came(), move.went()
+        writer, time = find_writer(self._writers, version.entries, came, went, change=change, fields=fields)
         whole = bool(fields) and not truncated  # what was cut off may be anything
         heartbeat = whole and (
             (change == "status" and is_heartbeat(fields))
@@ -250,7 +249,8 @@ class Tracker:
             meta=meta, happened=happened, fields=fields, truncated=truncated, heartbeat=heartbeat,
             gap=seen.mode == "catch_up",
         )  # fmt: skip
-        told = self._follow(Step(seen.type, key, old.uid, seen.observed, told, was, version), batch) or told
+        step = Step(seen.type, key, old.uid, seen.observed, told, was, version, tuple(went))
+        told = self._follow(step, batch) or told
         if seen.mode == "catch_up":
             batch.coalesced += _swallowed(was.metadata, meta)
         batch.truncated += truncated
@@ -333,9 +333,12 @@ class Tracker:
 
     def _fields(self, resource_type: ResourceType, sections: Sections) -> tuple[tuple[FieldChange, ...], bool]:
         diff = Diff(self._schema(resource_type).list_keys)
-        diff.compare(*sections.content)
-        diff.compare(*sections.metadata, "/metadata", ("metadata",))
-        diff.compare(*sections.status, "/status", ("status",))
+        if any(sections.content):
+            diff.compare(*sections.content)
+        if any(sections.metadata):
+            diff.compare(*sections.metadata, "/metadata", ("metadata",))
+        if sections.status != (UNSET, UNSET):
+            diff.compare(*sections.status, "/status", ("status",))
         return tuple(diff.fields), diff.truncated
 
     def _change(

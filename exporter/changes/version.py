@@ -70,7 +70,8 @@ class Fields:
 
     def values(self, names: Iterable[str]) -> dict[str, Any]:
         """Give the values of those of the named fields that are there."""
-        return {name: self.get(name) for name in names if name in self.fields}
+        fields, known = self.fields, self._values
+        return {name: known[name] if name in known else self.get(name) for name in names if name in fields}
 
     def moved(self, old: Fields, but: str) -> list[str]:
         """Name the fields, but for one, whose bytes are not those of another version."""

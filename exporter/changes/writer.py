@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET
 
+from exporter.changes.entries import FieldsV1
 from exporter.changes.pointer import split
 from exporter.changes.redact import mask
 from exporter.model import Writer
@@ -48,6 +49,8 @@ CONTROLLER = (
 
 _NO_ENTRY: Entry = {"time": None, "fieldsV1": {}}
 _EntryKey = tuple[str, str, str, str]
+# Of the same fields it is asked again and again who owns what moved: so many answers are kept with them.
+_ANSWERS = 512
 
 
 class WriterTable:
@@ -198,7 +201,26 @@ def owns(entry: Entry, path: str, live: Any = UNSET, *, leaf: bool = False) -> b
         leaf: what the field is in does not count
 
     """
-    node: Any = entry.get("fieldsV1") or {}
+    fields = entry.get("fieldsV1")
+    if type(fields) is FieldsV1:
+        answer: bool | None = fields.follows.get((path, leaf))
+        if answer is not None:
+            return answer
+    answer = _owns(fields or {}, path, live, leaf=leaf)
+    if type(fields) is FieldsV1 and not _has_index(path):
+        if len(fields.follows) >= _ANSWERS:
+            fields.follows.clear()
+        fields.follows[path, leaf] = answer
+    return answer
+
+
+@lru_cache(maxsize=4096)
+def _has_index(path: str) -> bool:
+    """Tell whether something of a path may be the index of an item; then the object has a say in who owns it."""
+    return any(map(str.isdigit, split(path)))
+
+
+def _owns(node: Any, path: str, live: Any, *, leaf: bool) -> bool:  # noqa: ANN401 - any JSON
     segments = split(path)
     for depth, segment in enumerate(segments):
         if not isinstance(node, dict):

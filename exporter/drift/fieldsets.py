@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, Struct
 
 from exporter.changes.classify import SERVER_METADATA
-from exporter.changes.entries import KEPT_FIELDS, FieldsV1
+from exporter.changes.entries import FieldsV1
 from exporter.changes.pointer import escape, split
 from exporter.changes.writer import is_item, item_keys
+from exporter.drift.runs import runs_of
 
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from exporter.changes.entries import Entry
     from exporter.changes.schema import Schema
+    from exporter.drift.runs import Branch, Run
 
 
 _ITEMS = ("k:", "v:", "i:")
@@ -55,36 +57,36 @@ class Leaf(Struct, frozen=True, gc=False):
         return place_of(self.name)
 
 
-# A key of a tree, ready to be looked up in objects: the key, the name of the field or None for an item of a list, the
-# same as a segment of a path, the name of the leaf that it would be, what is below or None where nothing can be, and
-# whether the map or item is owned as such, beside what is below.
-_Branch = tuple[str, str | None, str, str, "tuple[_Branch, ...] | None", bool]
-
-
 class Tree(dict[str, Any]):
     """The fields of an entry, less what the server sets for itself, and status.
 
     Attributes:
         branches: the same, ready to be looked up
+        runs: the same for `values`
         keyed: some of them are items of lists, which are found by their keys
 
     """
 
-    __slots__ = ("branches", "keyed")
+    __slots__ = ("branches", "keyed", "runs")
 
     def __init__(self, fields: dict[str, Any]) -> None:
         super().__init__(fields)
         self.branches = _branches(self, "")
+        self.runs = runs_of(self.branches)
         self.keyed = _is_keyed(self.branches)
 
 
 def tree(entry: Entry) -> Tree:
     """Give the fields of an entry as a tree; an empty one where they are no map."""
     fields = entry.get("fieldsV1")
-    return _tree(fields) if isinstance(fields, FieldsV1) else _NO_TREE
+    if not isinstance(fields, FieldsV1):
+        return _NO_TREE
+    found: Tree | None = fields.follows.get(Tree)
+    if found is None:
+        found = fields.follows[Tree] = _tree(fields)
+    return found
 
 
-@lru_cache(maxsize=KEPT_FIELDS)
 def _tree(fields: FieldsV1) -> Tree:
     kept = {key: node for key, node in fields.items() if key not in _NOT_DECLARED}
     metadata = kept.get("f:metadata")
@@ -93,9 +95,9 @@ def _tree(fields: FieldsV1) -> Tree:
     return Tree(kept)
 
 
-def _branches(node: dict[str, Any], name: str) -> tuple[_Branch, ...]:
+def _branches(node: dict[str, Any], name: str) -> tuple[Branch, ...]:
     """Work out all of a tree that does not depend on an object."""
-    made: list[_Branch] = []
+    made: list[Branch] = []
     for key, below in node.items():
         if key[:2] == "f:" or key[:2] in _ITEMS:
             segment = key[2:] if key[:2] == "f:" else None
@@ -105,7 +107,7 @@ def _branches(node: dict[str, Any], name: str) -> tuple[_Branch, ...]:
     return tuple(made)
 
 
-def _is_keyed(branches: Iterable[_Branch]) -> bool:
+def _is_keyed(branches: Iterable[Branch]) -> bool:
     return any(segment is None or _is_keyed(below or ()) for _, segment, _, _, below, _ in branches)
 
 
@@ -131,7 +133,7 @@ def leaves(node: Tree, live: dict[str, Any], schema: Schema, until: Callable[[st
 
 
 def _walk(
-    branches: tuple[_Branch, ...],
+    branches: tuple[Branch, ...],
     live: Any,  # noqa: ANN401 - any JSON
     path: str,
     schema: Schema,
@@ -155,6 +157,27 @@ def _walk(
             found.append(Leaf(name, there, value))
         else:
             _walk(below, value, there, schema, until, found)
+
+
+def values(node: Tree, live: dict[str, Any], schema: Schema) -> dict[str, Any]:
+    """Give the values of the leaves, see `leaves`, by their names."""
+    found: dict[str, Any] = {}
+    _collect(node.runs, live, "", schema, found)
+    return found
+
+
+def _collect(runs: Iterable[Run], live: dict[str, Any], path: str, schema: Schema, found: dict[str, Any]) -> None:
+    """Do what `_walk` does, for all fields at once where that can be."""
+    for run in runs:
+        _, segment, step, _, _, _ = run.branches[0]
+        if run.names and (picked := run.pick(live)) is not None:
+            found.update(zip(run.names, picked, strict=True))
+        elif run.below and segment is not None and type(inside := live.get(segment)) is dict:
+            _collect(run.below, inside, path + step, schema, found)
+        else:
+            some: list[Leaf] = []
+            _walk(run.branches, live, path, schema, None, some)
+            found.update((leaf.name, leaf.value) for leaf in some)
 
 
 def _is_whole(leaf: Leaf, schema: Schema) -> bool:

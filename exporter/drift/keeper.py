@@ -274,7 +274,7 @@ def _is_lagging(version: Version) -> bool:
 def _takes(step: Step) -> bool:
     """Tell whether in a step somebody took a field from somebody else: an entry that is not the writer's lost some."""
     change = step.change
-    if change is None or step.old is None or step.new is None or change.change not in _TAKING or not change.fields:
+    if change is None or change.change not in _TAKING or not change.fields:
         return False
     name = change.writer.name
-    return bool(name) and any(entry.get("manager") != name for entry in step.old.entries.moved(step.new.entries))
+    return bool(name) and any(entry.get("manager") != name for entry in step.went)

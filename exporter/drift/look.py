@@ -59,8 +59,14 @@ class Look:
         metadata = subject.version.metadata
         self.labels = _map(metadata.get("labels"))
         self.annotations = _map(metadata.get("annotations"))
-        self.entries = [entry for entry in subject.version.entries if entry.get("subresource") != "status"]
-        own = [entry for entry in self.entries if not entry.get("subresource")]
+        self.entries: list[Entry] = []
+        own: list[Entry] = []
+        for entry in subject.version.entries:
+            subresource = entry.get("subresource")
+            if not subresource:
+                own.append(entry)
+            if subresource != "status":
+                self.entries.append(entry)
         self.declarer = find_declarer(self, own)
         managers = self.declarer.managers
         self.claims = [entry for entry in own if entry.get("manager") in managers]
@@ -75,7 +81,7 @@ class Look:
 
     def _live(self) -> dict[str, Any]:
         version = self.subject.version
-        live = version.values(name for name in version.fields if name not in _NOT_CONTENT)
+        live = version.values([name for name in version.fields if name not in _NOT_CONTENT])
         live["metadata"] = metadata = version.metadata.values(_DECLARED_METADATA)
         if self.annotations:
             applied = self.known.applied

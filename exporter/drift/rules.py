@@ -146,7 +146,7 @@ class _Compiled:
     """A rule, ready to be asked."""
 
     __slots__ = (
-        "_annotations", "_beginnings", "_classes", "_group", "_kind", "_labels", "_managers", "_name", "_namespace",
+        "_annotations", "_beginnings", "_classes", "_group", "_is_manager", "_kind", "_labels", "_name", "_namespace",
         "_paths", "_version", "hits", "rule",
     )  # fmt: skip
 
@@ -164,7 +164,8 @@ class _Compiled:
         self._paths = tuple(tuple(map(_segment, split(path))) for path in rule.paths)
         # What every field that it can cover begins with: most fields are told apart by that alone.
         self._beginnings = tuple(re.split(r"[*\[]", path, maxsplit=1)[0] for path in rule.paths) or ("",)
-        self._managers = tuple(compile_text(glob) for glob in rule.managers)
+        managers = tuple(compile_text(glob) for glob in rule.managers)
+        self._is_manager = lru_cache(maxsize=1024)(lambda name: any(test(name) for test in managers))
         self._classes = frozenset(rule.classes)
 
     def fits(self, type_: ResourceType) -> bool:
@@ -185,7 +186,7 @@ class _Compiled:
         writer = finding.writer
         if self._classes and ((writer.class_ if writer else UNSET) or "unknown") not in self._classes:
             return False
-        if self._managers and not (writer and writer.name and any(test(writer.name) for test in self._managers)):
+        if self.rule.managers and not (writer and writer.name and self._is_manager(writer.name)):
             return False
         return self._holds_of(subject) and (not self._paths or self._is_at(subject, finding))
 

@@ -6,8 +6,10 @@ The one place where that is kept; whoever changes it has the objects judged agai
 from __future__ import annotations
 
 from datetime import date
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec.structs import replace
 
 from exporter.drift.declarers import Tools
 from exporter.drift.known import LAST_APPLIED, Known
@@ -95,23 +97,22 @@ class Surroundings:
         self._schema = schema
         self._applied = {LAST_APPLIED: "json"} | {one.annotation: one.decoder for one in settings.last_applied}
         self._declarations: Declarations | None = None
+        self._known: dict[ResourceType, tuple[Known, str]] = {}
         self._said: dict[tuple[ResourceType, ObjectKey], dict[Place, ToolVerdict]] = {}
         self._verdicts: dict[Place, ToolVerdict] = {}
 
     def of(self, subject: Subject) -> Known:
         """Give what is known beside an object when it was seen."""
         group, kind, key = subject.type.group, subject.type.kind, subject.key
-        orphan = self._declarations is not None and self._declarations.is_orphan(group, kind, key.namespace, key.name)
-        return Known(
-            writers=self._writers,
-            schema=self._schema(subject.type),
+        known = self._of_type(subject.type, self._schema(subject.type), subject.observed[:10])
+        verdict = self._verdict(subject)
+        if self._declarations is None:
+            return known if verdict is None else replace(known, verdict=verdict)
+        return replace(
+            known,
             declared=self.declared(subject.type, key),
-            orphan=orphan,
-            verdict=self._verdict(subject),
-            tools=self.tools,
-            redact=partial(self._redact, subject.type),
-            covers=self._covers(_date(subject.observed[:10])),
-            applied=self._applied,
+            orphan=self._declarations.is_orphan(group, kind, key.namespace, key.name),
+            verdict=verdict,
         )
 
     def declared(self, resource_type: ResourceType, key: ObjectKey) -> Declared | None:
@@ -150,6 +151,21 @@ class Surroundings:
 
     # -- parts ------------------------------------------------------------------------------------------------
 
+    def _of_type(self, resource_type: ResourceType, schema: Schema, day: str) -> Known:
+        """Give what is known beside all objects of a type on one day."""
+        known, of_day = self._known.get(resource_type, (None, ""))
+        if known is None or known.schema is not schema or of_day != day:
+            known = Known(
+                writers=self._writers,
+                schema=schema,
+                tools=self.tools,
+                redact=partial(self._redact, resource_type),
+                covers=self._covers(date.fromisoformat(day)),
+                applied=self._applied,
+            )
+            self._known[resource_type] = known, day
+        return known
+
     def _verdict(self, subject: Subject) -> ToolVerdict | None:
         if not self._verdicts:
             return None
@@ -162,8 +178,3 @@ class Surroundings:
             return rules.covers(subject, finding, equals_default=equals_default, today=today)
 
         return covers
-
-
-@lru_cache(maxsize=4)
-def _date(text: str) -> date:
-    return date.fromisoformat(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from exporter.model import ObjectKey
@@ -35,24 +36,25 @@ class States:
         """Give what a keeper keeps of an object, None if it keeps nothing."""
         place = (keeper, key)
         if place not in self._recent:
-            self._remember(place, self._read(keeper, key))
+            self._remember({place: self._read(keeper, key)})
         return self._recent[place]
 
     def wrote(self, states: Mapping[tuple[str, ObjectKey], State | None]) -> None:
         """Take in what was committed."""
+        self._remember(states)
+
+    def _remember(self, states: Mapping[tuple[str, ObjectKey], State | None]) -> None:
+        """Keep states at hand, in place of those that were longest not touched."""
+        recent = self._recent
         for place, state in states.items():
-            self._remember(place, state)
+            recent.pop(place, None)
+            recent[place] = state
+        for place in list(islice(recent, max(0, len(recent) - _RECENT))):
+            del recent[place]
 
     def forget(self) -> None:
         """Take in that states have gone that nobody named."""
         self._recent.clear()
-
-    def _remember(self, place: tuple[str, ObjectKey], state: State | None) -> None:
-        """Keep a state at hand, in place of the one that was longest not touched."""
-        self._recent.pop(place, None)
-        if len(self._recent) >= _RECENT:
-            del self._recent[next(iter(self._recent))]
-        self._recent[place] = state
 
     def _read(self, keeper: str, key: ObjectKey) -> State | None:
         row = self._connection.execute(

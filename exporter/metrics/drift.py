@@ -72,7 +72,7 @@ class DriftMetrics:
     def __init__(self, kinds: Callable[[str, str], str], limit: int, dropped: Counter) -> None:
         self._kinds = kinds
         self._lines = Lines(_TOTALS)
-        self._objects = ObjectSeries(_OBJECTS, limit, dropped)
+        self._objects = ObjectSeries(_OBJECTS, lambda _group, _kind, state: _rows(state), limit, dropped)
         self._durations = Histogram(
             DURATION, "How long objects were not as declared.", (*PLACE_LABELS[:2], "cause", "resolved_by"), _BUCKETS
         )
@@ -104,7 +104,7 @@ class DriftMetrics:
                 self._count((group, self._kinds(group, resource), namespace), tally, grown)
         for (keeper, key), state in batch.states.items():
             if keeper == NAME and ((state is not None and state.shown) or key in self._objects):
-                self._objects.show(key, self._kinds(key.group, key.resource), _rows(state))
+                self._objects.note(key, self._kinds(key.group, key.resource), state)
         self.count(batch.records)
         self.drop([(label_value(group), label_value(kind)) for group, kind in batch.removed])
 
@@ -137,7 +137,7 @@ class DriftMetrics:
     def feed(self, shown: Iterable[tuple[ObjectKey, str, State]]) -> None:
         """Offer all objects that are to be shown by themselves."""
         for key, kind, state in shown:
-            self._objects.show(key, kind, _rows(state))
+            self._objects.note(key, kind, state)
         self._objects.fed()
 
     def unsaved(self) -> tuple[dict[Series, float], set[Series]]:

@@ -13,6 +13,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from exporter import __version__
+from exporter.metrics.lags import Lags
 
 
 PREFIX = "customresource_exporter"
@@ -78,9 +79,10 @@ class Health:
         )
         self.objects_forgotten = counter("objects_forgotten", "Objects that left the selection without being deleted.")
         self.objects_skipped = counter("objects_skipped", "Objects that could not be read, by reason.", "reason")
-        self.change_lag = histogram(
-            "change_lag_seconds", "From when a change happened, where the object tells, to its commit.", _LAG_BUCKETS
-        )
+        self.change_lag = Lags(
+            f"{PREFIX}_change_lag_seconds", "From when a change happened, where the object tells, to its commit.",
+            _LAG_BUCKETS, registry,
+        )  # fmt: skip
 
         self.journal_bytes = gauge("journal_bytes", "Size of the journal's files, the write-ahead log included.")
         self.journal_wal_bytes = gauge("journal_wal_bytes", "Size of the journal's write-ahead log.")

@@ -54,7 +54,9 @@ class Histogram:
 
     def hold(self, labels: tuple[str, ...]) -> list[int]:
         """Show the series of some labels, at 0 before the first observation; give its buckets."""
-        labels = tuple(map(label_value, labels))
+        return self._hold(tuple(map(label_value, labels)))
+
+    def _hold(self, labels: tuple[str, ...]) -> list[int]:
         held = self._counts.get(labels)
         if held is None:
             held = self._counts[labels] = [0] * len(self._bounds)
@@ -65,7 +67,7 @@ class Histogram:
         """Take in an observation."""
         labels = tuple(map(label_value, labels))
         place = bisect_left(self._bounds, value)
-        self.hold(labels)[place] += 1
+        self._hold(labels)[place] += 1
         self._sums[labels] += value
         self._moved.update(((self._name, *labels, self._names[place]), (self._name, *labels, _SUM)))
         if exemplar is not None:

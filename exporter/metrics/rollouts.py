@@ -13,7 +13,7 @@ from exporter.metrics.objects import ObjectSeries, object_family
 from exporter.metrics.series import PLACE_LABELS
 from exporter.records import ROLLOUT_RESULTS, Rollout
 from exporter.rollout.keeper import NAME
-from exporter.rollout.values import decode
+from exporter.rollout.values import held
 from exporter.timestamps import to_nanoseconds
 
 
@@ -58,7 +58,8 @@ class RolloutMetrics:
 
     def __init__(self, kinds: Callable[[str, str], str], limit: int, dropped: Counter) -> None:
         self._kinds = kinds
-        self._objects = ObjectSeries(_OBJECTS, limit, dropped)
+        self._begun: set[tuple[str, str]] = set()
+        self._objects = ObjectSeries(_OBJECTS, self._shown, limit, dropped)
         self._durations = Histogram(
             DURATION, "How long changes of what is wanted took to come true, by how that ended.",
             (*PLACE_LABELS[:2], "result"), _BUCKETS,
@@ -75,7 +76,7 @@ class RolloutMetrics:
         """Take in a batch that is in the journal now."""
         for (keeper, key), state in batch.states.items():
             if keeper == NAME and ((state is not None and state.shown) or key in self._objects):
-                self._show(key, self._kinds(key.group, key.resource), state)
+                self._objects.note(key, self._kinds(key.group, key.resource), state)
         self.count(batch.records)
 
     def count(self, records: Iterable[Record]) -> None:
@@ -98,7 +99,7 @@ class RolloutMetrics:
         """Offer all objects that are to be shown by themselves."""
         for key, kind, state in shown:
             if key not in self._objects:
-                self._show(key, kind, state)
+                self._objects.note(key, kind, state)
         self._objects.fed()
 
     def unsaved(self) -> tuple[dict[Series, float], set[Series]]:
@@ -111,25 +112,28 @@ class RolloutMetrics:
 
     def render(self, *, openmetrics: bool) -> bytes:
         """Give the families as text, in a stable order."""
-        return self._durations.render(openmetrics=openmetrics) + self._objects.render(openmetrics=openmetrics)
+        objects = self._objects.render(openmetrics=openmetrics)  # first: what begins shows its durations at 0
+        return self._durations.render(openmetrics=openmetrics) + objects
 
-    def _show(self, key: ObjectKey, kind: str, state: State | None) -> None:
+    def _shown(self, group: str, kind: str, state: State | None) -> Iterable[Row]:
         rows = list(_rows(state))
         if any(family == PENDING for family, _, _ in rows):
-            self._hold(key.group, kind)
-        self._objects.show(key, kind, rows)
+            self._hold(group, kind)
+        return rows
 
     def _hold(self, group: str, kind: str) -> None:
         """Show all results of a kind, at 0 before the first, so that each is a growth."""
-        for result in ROLLOUT_RESULTS:
-            self._durations.hold((group, kind, result))
+        if (group, kind) not in self._begun:
+            self._begun.add((group, kind))
+            for result in ROLLOUT_RESULTS:
+                self._durations.hold((group, kind, result))
 
 
 def _rows(state: State | None) -> Iterator[Row]:
     """Say what is shown of one object."""
     if state is None or not state.shown:
         return
-    kept = decode(state.line)
+    kept = held(state)
     if (since := kept.waiting_since) is not None:
         yield PENDING, (), to_nanoseconds(since) / 1e9
     for one in kept.unready:

@@ -1,4 +1,4 @@
-"""Series as finished lines, so that a scrape only joins them, and which of their totals the journal has not got yet.
+"""Series as lines of a page, each written when a page is asked for after it moved, and which totals are not saved yet.
 
 What the families mean is decided by who uses this. Must never hold a text that could spoil a page.
 """
@@ -56,19 +56,38 @@ def label_value(text: str) -> str:
 
 
 class Line:
-    """One series: what stands before its value, and the finished line."""
+    """One series with its value, at first 0.
 
-    __slots__ = ("_prefix", "text", "value")
+    Args:
+        series: it
+        labels: their names
 
-    def __init__(self, family: str, labels: Iterable[str], values: Iterable[str]) -> None:
-        pairs = ",".join(f'{name}="{escape(value)}"' for name, value in zip(labels, values, strict=True))
-        self._prefix = f"{family}{{{pairs}}} ".encode()
-        self.set(0.0)
+    """
+
+    __slots__ = ("_labels", "_prefix", "_series", "_text", "value")
+
+    def __init__(self, series: Series, labels: tuple[str, ...]) -> None:
+        self._series = series
+        self._labels = labels
+        self._prefix = self._text = b""
+        self.value = 0.0
 
     def set(self, value: float) -> None:
         """Give it a value."""
         self.value = value
-        self.text = self._prefix + number(value).encode() + b"\n"
+        self._text = b""
+
+    @property
+    def text(self) -> bytes:
+        """The line. Most series move many times between two pages, and some come and go: they are not written then."""
+        if not self._text:
+            if not self._prefix:
+                family, *values = self._series
+                pairs = zip(self._labels, values, strict=True)
+                shown = ",".join(f'{name}="{escape(value)}"' for name, value in pairs)
+                self._prefix = f"{family}{{{shown}}} ".encode()
+            self._text = self._prefix + number(self.value).encode() + b"\n"
+        return self._text
 
 
 def number(value: float) -> str:
@@ -120,8 +139,9 @@ class Lines:
     def put(self, series: Series, value: float) -> None:
         """Give a series a value; it is made if need be."""
         line = self._lines[series[0]].get(series) or self.make(series)
-        line.set(value)
-        self._pages.clear()
+        if line.value != value:
+            line.set(value)
+            self._pages.clear()
 
     def add(self, series: Series, growth: float) -> None:
         """Let a series grow; it is made if need be."""
@@ -131,8 +151,8 @@ class Lines:
 
     def make(self, series: Series) -> Line:
         """Make a series, at 0."""
-        family, *values = series
-        line = self._lines[family][series] = Line(family, self._families[family].labels, values)
+        family = series[0]
+        line = self._lines[family][series] = Line(series, self._families[family].labels)
         self._unsorted.add(family)
         self._pages.clear()
         return line

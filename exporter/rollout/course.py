@@ -16,6 +16,7 @@ from exporter.rollout.family import (
     children,
     family,
     join,
+    let_loose,
     move_on,
 )
 from exporter.rollout.holding import hand_over
@@ -78,6 +79,8 @@ def take(desk: Desk, look: Look, place: Callable[[], Place], timeout: int, at: i
     desk.put(key, replace(kept, open=now, unready=unready(kept, look.readiness, look.observed)))
     if begun is not None:
         join(desk, key)
+    elif desk.hold:
+        let_loose(desk, key)
     if now.speaks and not spoke:
         await_child(desk, key)
         adopt(desk, key, at)
@@ -112,15 +115,16 @@ def pass_time(desk: Desk, key: ObjectKey, at: int, observed: Timestamp, sight: S
         sight: of what had to be noticed by then
 
     """
-    while True:
-        concerned = [key, *ancestors(desk, key)]
-        if sight == "clear":
-            runnings: Iterable[Running | None] = map(desk.running, concerned)
-        else:
-            runnings = family(desk, concerned[-1 if sight == "late" else 0])
-        first = min(filter(None, runnings), key=lambda one: deadline(one.now, desk.limits), default=None)
-        end_ = None if first is None else end_by_time(first.now, at, desk.limits)
-        if first is None or end_ is None:
+    while (first := desk.running(key)) is not None:
+        if sight != "clear" or first.now.owner is not None:  # else nothing but itself has a say
+            concerned = [key, *ancestors(desk, key)]
+            if sight == "clear":
+                runnings: Iterable[Running | None] = map(desk.running, concerned)
+            else:
+                runnings = family(desk, concerned[-1 if sight == "late" else 0])
+            first = min(filter(None, runnings), key=lambda one: deadline(one.now, desk.limits), default=first)
+        end_ = end_by_time(first.now, at, desk.limits)
+        if end_ is None:
             return
         end(desk, first, end_, observed, deadline(first.now, desk.limits))
 

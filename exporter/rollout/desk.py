@@ -15,7 +15,7 @@ from exporter.model import ObjectKey
 from exporter.records import State
 from exporter.rollout import habits
 from exporter.rollout.lifecycle import deadline
-from exporter.rollout.values import Kept, Open, decode, encode
+from exporter.rollout.values import Kept, Open, encode, held
 
 
 if TYPE_CHECKING:
@@ -125,10 +125,11 @@ class Desk:
 
     def get(self, key: ObjectKey) -> Kept | None:
         """Give what is kept of an object."""
-        if key not in self._now:
-            state = self._book.get(key)
-            self._before[key] = self._now[key] = None if state is None else decode(state.line)
-        return self._now[key]
+        if key in self._now:
+            return self._now[key]
+        state = self._book.get(key)
+        self._before[key] = self._now[key] = kept = None if state is None else held(state)
+        return kept
 
     def put(self, key: ObjectKey, kept: Kept | None) -> None:
         """Keep something else of an object; `get` was called for it before."""
@@ -140,7 +141,7 @@ class Desk:
 
     def running(self, key: ObjectKey) -> Running | None:
         """Find the open rollout of an object."""
-        kept = self.get(key)
+        kept = self._now[key] if key in self._now else self.get(key)
         return None if kept is None or kept.open is None else Running(key, kept, kept.open)
 
     def find(self, uid: str) -> Running | None:
@@ -160,6 +161,11 @@ class Desk:
         key = self._hints.held.get(uid)
         kept = None if key is None else self.get(key)
         return [(key, kept)] if key is not None and kept is not None and kept.uid == uid else []
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether there is a rollout that has ended and is not told yet."""
+        return bool(self._hints.held)
 
     def held(self) -> list[ObjectKey]:
         """Name all objects with a rollout that has ended and is not told yet."""
@@ -212,7 +218,7 @@ class Desk:
             return None
         dues = [deadline(kept.open, self.limits)] if kept.open is not None else []
         dues += [kept.until] if kept.held else []
-        return State(encode(kept), kept.tally, min(dues, default=None), kept.shown)
+        return State(encode(kept), kept.tally, min(dues, default=None), kept.shown, kept)
 
 
 def _of_type(key: ObjectKey) -> ObjectKey:

@@ -15,10 +15,10 @@ from exporter.rollout.course import let_go, pass_time, take
 from exporter.rollout.desk import Desk, Hints
 from exporter.rollout.holding import release, release_due
 from exporter.rollout.lifecycle import begins, moment
-from exporter.rollout.readiness import read
+from exporter.rollout.readiness import read, read_before
 from exporter.rollout.rules import Rulebook
 from exporter.rollout.ties import owners, upstream
-from exporter.rollout.values import Look, decode
+from exporter.rollout.values import Look, held
 from exporter.timestamps import from_nanoseconds, to_nanoseconds
 
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from exporter.rollout.habits import Habits
     from exporter.rollout.lifecycle import Place
     from exporter.rollout.readiness import Readiness
+    from exporter.rollout.rules import Rules
     from exporter.rollout.settings import RolloutSettings
 
 
@@ -73,7 +74,7 @@ class RolloutKeeper:
 
         """
         for key, state in states:
-            self._hints.note(key, None, decode(state.line))
+            self._hints.note(key, None, held(state))
         self._until = at + _GRACE
 
     def step(self, step: Step, book: Book) -> None:
@@ -111,7 +112,8 @@ class RolloutKeeper:
         sight = self._sight(to_nanoseconds(step.observed))
         desk = self._desk(book, sight)
         lateness = _CLOSE if sight == "partial" else _LATE
-        if at_rest and new is not None and (seen := read(new, rules)).blame is None:
+        seen = read(new, rules) if new is not None and rules.follow else None
+        if at_rest and seen is not None and seen.blame is None:
             desk.learn(key, desk.habits(key).after(seen))
             return
         at = to_nanoseconds(moment(step.observed, UNSET if change is None else change.happened, lateness))
@@ -122,9 +124,10 @@ class RolloutKeeper:
             if new is not None:
                 release(desk, key)
                 desk.put(key, None)
-        if new is not None and rules.follow:
-            look = self._look(step, new, lateness, going_on=desk.running(key) is not None)
-            desk.learn(key, desk.habits(key).after(look.readiness))
+        if new is not None and seen is not None:
+            going_on = desk.running(key) is not None
+            look = self._look(step, new, seen, rules, lateness=lateness, going_on=going_on)
+            desk.learn(key, desk.habits(key).after(seen))
             timeout = rules.timeout_ns or self._limits.timeout
             take(desk, look, self._place, timeout, at)
         desk.close()
@@ -139,12 +142,10 @@ class RolloutKeeper:
             and step.uid not in self._hints.shown
         )
 
-    def _look(self, step: Step, new: Version, lateness: int, *, going_on: bool) -> Look:
-        rules = self._rulebook.of(step.type.group, step.type.kind)
-        seen = read(new, rules)
-        begun = begins(step.change)
+    def _look(self, step: Step, new: Version, seen: Readiness, rules: Rules, *, lateness: int, going_on: bool) -> Look:
+        wanted = begins(step.change)
         # What it said before matters only where a rollout may begin: with a change, or with readiness lost.
-        needed = begun or (not going_on and seen.blame is not None)
+        needed = wanted or (not going_on and seen.blame is not None)
         return Look(
             type=step.type,
             key=step.key,
@@ -152,10 +153,11 @@ class RolloutKeeper:
             observed=step.observed,
             change=step.change,
             readiness=seen,
-            before=read(step.old, rules) if needed and step.old is not None else None,
-            said=_has_said(step, seen),
+            wanted=wanted,
+            before=read_before(step.old, new, seen, rules) if needed and step.old is not None else None,
+            said=_has_said(step, seen, wanted=wanted),
             owners=owners(new) if needed else (),
-            upstream=upstream(step.old, new, self._annotations) if begun else (),
+            upstream=upstream(step.old, new, self._annotations) if wanted else (),
             lateness=lateness,
         )
 
@@ -168,13 +170,13 @@ def _has_moved(step: Step) -> bool:
     return old is None or old.fields.get("status") != new.fields.get("status")
 
 
-def _has_said(step: Step, seen: Readiness) -> bool:
+def _has_said(step: Step, seen: Readiness, *, wanted: bool) -> bool:
     """Tell whether a controller has written something that is more than a heartbeat.
 
     What came in one version with what is wanted was said before, unless versions in between are missing.
     """
     change = step.change
-    if change is None or (begins(change) and not change.gap):
+    if change is None or (wanted and not change.gap):
         return False
     if step.old is None and not change.heartbeat:
         return seen.word != "silent" or seen.observed is not None

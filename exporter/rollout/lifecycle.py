@@ -60,11 +60,9 @@ def begins(change: Change | None) -> bool:
         return True
     if change.change != "spec":
         return False
-    return change.truncated or not change.fields or any(not _in_status(one.path) for one in change.fields)
-
-
-def _in_status(path: str) -> bool:
-    return path == "/status" or path.startswith("/status/")
+    if change.truncated or not change.fields:
+        return True
+    return not all(one.path.startswith("/status/") or one.path == "/status" for one in change.fields)
 
 
 def moment(
@@ -91,7 +89,7 @@ def open_rollout(
     if seen.deleting:
         return None
     opened: Opening
-    if change is not None and begins(change) and not habits.silent:
+    if change is not None and look.wanted and not habits.silent:
         opened = "spec" if change.change == "spec" else "created"
         generation = change.generation if change.generation is not UNSET else 0
         ordinal = 0
@@ -240,6 +238,8 @@ def _transitions(now: Open, look: Look) -> tuple[tuple[Mark, ...], Timestamp]:
     started = now.begun.started
     happened = UNSET if look.change is None else look.change.happened
     at = moment(look.observed, happened, look.lateness, started)
+    if look.readiness.conditions == now.conditions:
+        return (), at
     gap = look.change is not None and look.change.gap
     before = {one.type: one for one in now.conditions}
     marks = []
@@ -290,7 +290,7 @@ def end_by_time(now: Open, at: int, limits: Limits) -> End | None:
 def end_by_look(now: Open, look: Look) -> End | None:
     """Tell how a rollout ends with the next look, if it does: the object is on its way out, or wanted otherwise."""
     deleted = look.readiness.deleting
-    if not deleted and not begins(look.change):
+    if not deleted and not look.wanted:
         return None
     happened = UNSET if look.change is None else look.change.happened
     at = moment(look.observed, happened, look.lateness, now.begun.started)
@@ -323,12 +323,15 @@ def closed(kept: Kept, end: End) -> Kept:
 
 
 def unready(kept: Kept | None, seen: Readiness, observed: Timestamp) -> tuple[Condition, ...]:
-    """Give the conditions that are not as they should be, each with since when: by its own account, else as seen."""
-    if seen.deleting:
+    """Give the conditions that are not as they should be, the one to blame first.
+
+    Each has since when: by its own account, else as seen.
+    """
+    if seen.deleting or False not in [one.good for one in seen.conditions]:
         return ()
     known = {(one.type, one.status): one.since for one in kept.unready} if kept is not None else {}
     return tuple(
         one if one.since is not UNSET else replace(one, since=known.get((one.type, one.status), observed))
-        for one in seen.conditions
+        for one in sorted(seen.conditions, key=lambda one: one != seen.blame)
         if one.good is False
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from exporter.changes.pointer import split
 from exporter.changes.redact import mask
@@ -80,16 +81,14 @@ class Readiness(Struct, frozen=True, omit_defaults=True):
 
 def read(version: Version, rules: Rules) -> Readiness:
     """Read what a version says of itself. Whatever it holds, this does not fail."""
-    metadata = version.metadata
-    generation = _integer(_field(metadata, "generation"))
-    deleting = "deletionTimestamp" in metadata.fields
+    generation, deleting = _generation(version), _is_deleting(version)
     status = _field(version, "status")
     if not isinstance(status, dict):
         return Readiness(generation=generation, deleting=deleting)
     own = _integer(status.get("observedGeneration"))
     found, seen = _conditions(status.get("conditions"), rules)
     conditions = tuple(one for one, _ in found)
-    observed = max((one for one in (own, seen) if one is not None), default=None)
+    observed = own if seen is None else seen if own is None else max(own, seen)
     word, blame = _judge(found)
     basis: Basis = "conditions"
     if word == "silent":
@@ -104,8 +103,25 @@ def read(version: Version, rules: Rules) -> Readiness:
     return Readiness(word, basis, generation, observed, own is not None, conditions, blame, deleting)
 
 
+def read_before(old: Version, new: Version, seen: Readiness, rules: Rules) -> Readiness:
+    """Read the version before another one, of which is known what it says."""
+    if old.fields.get("status") != new.fields.get("status") or not rules.of_status:
+        return read(old, rules)
+    return replace(seen, generation=_generation(old), deleting=_is_deleting(old))
+
+
+def _generation(version: Version) -> int | None:
+    return _integer(_field(version.metadata, "generation"))
+
+
+def _is_deleting(version: Version) -> bool:
+    return "deletionTimestamp" in version.metadata.fields
+
+
 def _judge(found: list[tuple[Condition, Meaning]]) -> tuple[Word, Condition | None]:
     """Decide by the conditions: what has failed, what is wrong or goes on, what is not ready, what is."""
+    if not found:
+        return "silent", None
     levels = {}
     ready, unready = False, []
     for one, meaning in found:
@@ -128,9 +144,11 @@ def _judge(found: list[tuple[Condition, Meaning]]) -> tuple[Word, Condition | No
 
 def _conditions(value: Any, rules: Rules) -> tuple[list[tuple[Condition, Meaning]], int | None]:  # noqa: ANN401 - any JSON
     """Read a list of conditions, and the lowest generation for which the ready ones among them were set."""
+    if not isinstance(value, list):
+        return [], None
     found: dict[str, tuple[Condition, Meaning]] = {}
     seen: list[int] = []
-    for item in value if isinstance(value, list) else ():
+    for item in value:
         if not isinstance(item, dict) or len(found) >= MAX_CONDITIONS:
             continue
         type_, status = _cut(item.get("type")), item.get("status")
@@ -156,9 +174,9 @@ def _conditions(value: Any, rules: Rules) -> tuple[list[tuple[Condition, Meaning
 def _phase(version: Version, rules: Rules) -> Condition | None:
     """Find the phase, if it is a word that means something."""
     for pointer in rules.phases:
-        first, *rest = split(pointer)
-        value = _field(version, first)
-        for segment in rest:
+        segments = split(pointer)
+        value = _field(version, segments[0])
+        for segment in segments[1:]:
             value = value.get(segment) if isinstance(value, dict) else None
         if isinstance(value, str):
             word = plain(value)

@@ -55,6 +55,8 @@ def claim(text: str) -> Claim:
     return Claim(type_, status or "True", reason)
 
 
+# The words of phases are few.
+@lru_cache(maxsize=1024)
 def plain(word: str) -> str:
     """Write a word of a phase as it is compared: without case, blanks and dashes."""
     return word.lower().replace(" ", "").replace("-", "").replace("_", "")
@@ -89,6 +91,11 @@ class Rules(Struct, frozen=True, kw_only=True, cache_hash=True):
     unready_words: frozenset[str] = UNREADY_WORDS
     failed_words: frozenset[str] = frozenset()
     timeout_ns: int | None = None
+
+    @property
+    def of_status(self) -> bool:
+        """Whether an object says all that it says in its status."""
+        return all(pointer.startswith("/status/") for pointer in self.phases)
 
 
 class Meaning(Struct, frozen=True):

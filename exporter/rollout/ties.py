@@ -28,6 +28,8 @@ _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]
 
 def owners(version: Version) -> tuple[str, ...]:
     """Give the uids of the owners, the controller before others."""
+    if "ownerReferences" not in version.metadata.fields:
+        return ()
     found: dict[str, bool] = {}
     for one in _items(_field(version, "ownerReferences")):
         uid = one.get("uid")
@@ -38,6 +40,9 @@ def owners(version: Version) -> tuple[str, ...]:
 
 def upstream(old: Version | None, new: Version, names: tuple[str, ...] = ANNOTATIONS) -> tuple[Link, ...]:
     """Give the spans that annotations name, as far as they came with this version: an older one asked for another."""
+    now = new.metadata.fields.get("annotations")
+    if now is None or (old is not None and old.metadata.fields.get("annotations") == now):
+        return ()
     before, after = _annotations(old), _annotations(new)
     links: dict[Link, None] = {}
     for name in names:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from exporter.model import Change, ObjectKey, ResourceType
-from exporter.records import Begun, Link, Rollout
+from exporter.records import Begun, Link, Rollout, State
 from exporter.rollout.readiness import Condition, Readiness
 from exporter.timestamps import Timestamp
 
@@ -75,6 +75,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
         marks: what its conditions went through; `left_out` counts those beyond the limit
         gap: a part of it was not watched
         owner: whose rollout holds it
+        alone: the trace that it would have without that owner
         owners: uids of all owners, the controller first
         waiting: uids of owned objects whose rollouts began meanwhile and have not ended
         children: those that have
@@ -95,6 +96,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
     left_out: int = 0
     gap: bool = False
     owner: ObjectKey | None = None
+    alone: str = ""
     owners: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     children: tuple[Rollout, ...] = ()
@@ -152,7 +154,7 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
     @property
     def begun(self) -> tuple[Begun, ...]:
         """What began and is not told yet."""
-        held = tuple(one.rollout for one in self.held)
+        held = tuple(one.rollout for one in self.held) if self.held else ()
         return held if self.open is None else (*held, self.open.begun)
 
     @property
@@ -164,7 +166,9 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
     def seeks(self) -> set[str]:
         """Uids of the owners to whose rollouts something of it may yet belong."""
         found = {uid for one in self.held for uid in one.owners}
-        return found if self.open is None or self.open.owner is not None else found | set(self.open.owners)
+        if self.open is not None and self.open.owner is None:
+            found.update(self.open.owners)
+        return found
 
     @property
     def tally(self) -> str:
@@ -197,6 +201,7 @@ class Look(Struct, frozen=True, kw_only=True):
         observed: when it was looked at
         change: what was told of it; None where it is only seen to be there
         readiness: what it says of itself
+        wanted: the change is one of what is wanted
         before: what it said in the version before; None where that is not known, or no rollout can begin
         said: its status has moved, and by more than a heartbeat
         owners: uids of its owners, the controller first, where a rollout can begin
@@ -211,6 +216,7 @@ class Look(Struct, frozen=True, kw_only=True):
     observed: Timestamp
     change: Change | None
     readiness: Readiness
+    wanted: bool = False
     before: Readiness | None = None
     said: bool = False
     owners: tuple[str, ...] = ()
@@ -230,3 +236,8 @@ def encode(kept: Kept) -> bytes:
 def decode(line: bytes) -> Kept:
     """Read back what `encode` wrote, also what an older version of it wrote."""
     return _decoder.decode(line)
+
+
+def held(state: State) -> Kept:
+    """Give what a state says, decoded if it is not at hand."""
+    return state.value if isinstance(state.value, Kept) else decode(state.line)

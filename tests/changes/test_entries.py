@@ -47,6 +47,29 @@ def test_entries_with_the_same_fields_share_them() -> None:
     assert grown["fieldsV1"] == {"f:spec": {"f:a": {}}}
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "came", "went"),
+    [
+        ("ab", "ab", [], []),
+        ("", "ab", [0, 1], []),
+        ("ab", "", [], [0, 1]),
+        ("abc", "bca", [], []),
+        ("abc", "adc", [1], [1]),
+        ("abc", "bcd", [2], [0]),
+        ("aab", "ab", [], []),
+        ("ab", "bba", [], []),
+    ],
+)
+def test_what_came_and_what_went_are_found_wherever_they_are(
+    old: str, new: str, came: list[int], went: list[int]
+) -> None:
+    """The server puts what is written to another place; what is the same is given as if it had been decoded."""
+    before, after = (Entries(msgspec.json.encode([entry("10:00", name) for name in names])) for names in (old, new))
+    assert list(before) == [entry("10:00", name) for name in old]
+    assert after.moved(before) == (came, went)
+    assert list(after) == [entry("10:00", name) for name in new]
+
+
 def test_very_many_fields_are_not_kept() -> None:
     """What is kept at hand is bounded by its size too."""
     names = [f"setting{number:04}" for number in range(1000)]

@@ -27,8 +27,8 @@ def writer(
 ) -> Writer:
     """Find the writer."""
     before, after = (Entries(msgspec.json.encode(entries)) for entries in (old, new))
-    came, went = after.moved(before), before.moved(after)
-    return find_writer(TABLE, after, came, went, change=change, fields=fields, created=created)[0]
+    came, went = after.moved(before)
+    return find_writer(TABLE, after, after.at(came), before.at(went), change=change, fields=fields, created=created)[0]
 
 
 def test_without_any_entries_the_writer_is_unresolved() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.changes.entries import FieldsV1
 from exporter.changes.schema import Schema
 from exporter.changes.writer import is_item, owns
-from exporter.drift.fieldsets import Tree, count, fits, has, leaves, list_keys, place_of, resolve, tree
+from exporter.drift.fieldsets import Tree, count, fits, has, leaves, list_keys, place_of, resolve, tree, values
 from tests.drift.objects import fields
 
 
@@ -161,3 +163,27 @@ def test_an_entry_fits_the_version_whose_fields_it_names(path: str, expected: bo
     """A field that is not there shows another version of the type."""
     assert fits(fields("/spec/size", path), LIVE) is expected
     assert count(fields("/spec/size", PORT)) == 2
+
+
+_NAMES = st.sampled_from(["a", "b", "c", "metadata"])
+_LIVE = st.dictionaries(
+    _NAMES,
+    st.recursive(
+        st.none() | st.integers(0, 2) | st.just({}),
+        lambda inner: st.dictionaries(_NAMES, inner) | st.lists(inner, max_size=2),
+        max_leaves=8,
+    ),
+)
+_KEYS = _NAMES.map(lambda name: f"f:{name}") | st.sampled_from([".", "i:0", "v:1", 'k:{"a":1}'])
+_FIELDS = st.dictionaries(_KEYS, st.recursive(st.just({}), lambda inner: st.dictionaries(_KEYS, inner), max_leaves=8))
+
+
+@given(node=_FIELDS, live=_LIVE, atomic=st.booleans(), known=st.booleans())
+def test_the_values_of_fields_are_those_of_the_leaves(node: Any, live: Any, atomic: bool, known: bool) -> None:
+    """Whatever is owned of whatever object, in the same order."""
+    schema = Schema(known=known, atomics=frozenset({("a",), ("a", "b")}) if atomic else frozenset())
+    owned = Tree(node)
+
+    assert list(values(owned, live, schema).items()) == [
+        (leaf.name, leaf.value) for leaf in leaves(owned, live, schema)
+    ]

@@ -245,13 +245,29 @@ def test_series_of_objects_are_capped_by_family_and_type_and_come_back() -> None
     shown = metrics(2, health)
     shown.committed(moved(kept, {key(str(number)): state() for number in range(5)}))
     shown.committed(moved(kept, {key("other", kind="Gadget"): state()}))
+    there = sorted(samples(shown, drift.SINCE))
     lost = health.registry.get_sample_value("customresource_exporter_series_dropped_total", {"family": drift.SINCE})
 
-    assert (sorted(samples(shown, drift.SINCE)), lost, shown.hungry) == ([("0",), ("1",), ("other",)], 3, False)
+    assert (there, lost, shown.hungry) == ([("0",), ("1",), ("other",)], 3, False)
     shown.committed(moved(kept, {key("0"): None}))
     assert shown.hungry
     shown.feed((one, one.resource, what) for one, what in kept.items())
     assert (len(samples(shown, drift.SINCE)), shown.hungry) == (3, False)
+
+
+def test_what_a_page_shows_is_how_things_stand_then() -> None:
+    """However often, and of however many objects, it was otherwise since the page before."""
+    kept = dict[ObjectKey, State]()
+    shown = metrics(10_000)
+    names = [str(number) for number in range(3_000)]
+    for _ in range(2):
+        shown.committed(moved(kept, {key(name): state() for name in names}))
+        shown.committed(moved(kept, {key(name): None for name in names}))
+    shown.committed(moved(kept, {key("0"): state()}))
+    assert samples(shown, drift.SINCE) == {("0",): SECONDS}
+    shown.committed(moved(kept, {key("0"): None}))
+    shown.committed(moved(kept, {key("1"): state()}))
+    assert samples(shown, drift.SINCE) == {("1",): SECONDS}
 
 
 def test_what_is_left_out_is_counted_from_zero() -> None:

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from exporter.changes.redact import mark
 from exporter.changes.version import Version
 from exporter.rollout.habits import UNKNOWN, Habits, decode, encode
-from exporter.rollout.readiness import MAX_CONDITIONS, MAX_MESSAGE, Readiness, read
+from exporter.rollout.readiness import MAX_CONDITIONS, MAX_MESSAGE, Readiness, read, read_before
 from exporter.rollout.rules import DEFAULT, Rulebook, Rules, claim
 
 
@@ -304,3 +304,28 @@ def test_who_never_says_a_word_is_silent_until_there_is_one() -> None:
 def test_habits_survive_being_written(habits: Habits) -> None:
     """What the journal stores comes back equal."""
     assert habits == decode(encode(habits))
+
+
+_SAID = st.sampled_from(
+    (None, {}, {"phase": "Ready"}, {"phase": "Failed"}, {"observedGeneration": 1, "conditions": [condition("Ready")]})
+)
+_SEEN = st.fixed_dictionaries(
+    {"generation": st.integers(1, 2), "status": _SAID, "health": st.sampled_from(("ready", "failed", 1))},
+    optional={"deletionTimestamp": st.just("2026-03-01T10:00:00Z")},
+)
+
+
+@given(old=_SEEN, new=_SEEN, phases=st.sampled_from((DEFAULT.phases, ("/health",), ("/status",))))
+def test_the_version_before_is_read_as_if_nobody_had_read_the_next(
+    old: dict[str, Any], new: dict[str, Any], phases: tuple[str, ...]
+) -> None:
+    """Also where their status is the same, and what the object says is told elsewhere."""
+    rules = Rules(phases=phases, failed_words=frozenset({"failed"}))
+
+    def made(seen: dict[str, Any]) -> Version:
+        parts = dict(seen)
+        status, health = parts.pop("status"), parts.pop("health")
+        return Version(msgspec.json.encode({"metadata": parts, "status": status, "health": health}))
+
+    before, after = made(old), made(new)
+    assert read_before(before, after, read(after, rules), rules) == read(before, rules)

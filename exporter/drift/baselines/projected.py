@@ -19,6 +19,7 @@ from exporter.changes.version import pack, unpack
 from exporter.drift.baselines.found import Found
 from exporter.drift.compare import MAX_DIFFERENCES, Comparison, Difference, is_default
 from exporter.drift.fieldsets import fits, leaves, place_of, resolve, tree
+from exporter.drift.fieldsets import values as values_of
 from exporter.drift.values import Declared, Memory
 
 
@@ -46,7 +47,7 @@ class _Projection(Struct, frozen=True, array_like=True):
 _decoder = msgspec.json.Decoder(_Projection)
 _EMPTY = _Projection()
 # An object that changes often is held against the same projection again and again: of so many it is at hand.
-_RECENT = 512
+_RECENT = 1024
 
 
 def read(look: Look) -> Found | None:
@@ -57,24 +58,27 @@ def read(look: Look) -> Found | None:
     declared = Declared(source="projected", confidence="high", problem=_other_version(look))
     if declared.problem:
         return Found(declared=declared, memory=Memory(look.declarer.name))
-    before = _kept_before(look.memory.kept) if known else _EMPTY
-    now = _project(look)
-    lost = _lost(look, before, now) if known else ()
-    after = _kept(before, now, lost)
-    packed = look.memory.kept if known and after == before else pack(msgspec.json.encode(after))
+    before, names = _kept_before(look.memory.kept) if known else (_EMPTY, [])
+    after, packed = _project(look), look.memory.kept
+    if known and after != before:
+        after = _kept(before, after, _lost(look, before, after))
+    if not known or after != before:
+        packed, names = pack(msgspec.json.encode(after)), sorted(after.values)
     differences, left_out = _differences(look, after)
     return Found(
         declared=declared,
         memory=Memory(look.declarer.name, "projected", look.wrote, kept=packed),
         differences=differences,
         left_out=left_out,
-        declares=partial(_declares, after.values, sorted(after.values)),
+        declares=partial(_declares, after.values, names),
     )
 
 
 @lru_cache(maxsize=_RECENT)
-def _kept_before(packed: bytes) -> _Projection:
-    return _decoder.decode(unpack(packed))
+def _kept_before(packed: bytes) -> tuple[_Projection, list[str]]:
+    """Give what was kept, and the names of its fields in order."""
+    kept = _decoder.decode(unpack(packed))
+    return kept, sorted(kept.values)
 
 
 def _declares(values: dict[str, Any], names: list[str], name: str) -> bool:
@@ -117,6 +121,9 @@ def _project(look: Look) -> _Projection:
         # To whom sends an object the server also attributes what it fills in.
         filled_in = bool(schema.defaults) and entry.get("operation") == "Update"
         owned = tree(entry)
+        if not (filled_in or owned.keyed):
+            values.update(values_of(owned, look.live, schema))
+            continue
         for leaf in leaves(owned, look.live, schema):
             if filled_in and is_default(leaf.value, leaf.place, schema):
                 continue
