@@ -53,7 +53,7 @@ PAGE = Page(
                 (
                     4,
                     stat(
-                        "Changes that wait",
+                        "Waiting for 5 minutes",
                         "Objects of which a change of what is wanted has not come true for more than 5 minutes.",
                         f"count(time() - {PENDING} > 300) or vector(0)", steps=WORTH_A_LOOK_FROM_ONE,
                         link=to("customresource-rollouts"),
