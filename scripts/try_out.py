@@ -104,7 +104,6 @@ def _show(screen: Screen, folder: Path, *, once: bool) -> int:
     try:
         screen.status("  starting …")
         stack.start()
-        screen.status("  a Certificate is declared and issued …")
         stack.cluster.kubectl("apply", "-f", "-", stdin=_DECLARED)
         stack.cluster.kubectl("-n", "shop", "wait", "certificate/web", "--for=condition=Ready", "--timeout=60s")
         screen.good(f"all of it within {time.monotonic() - began:.0f} s; a Certificate is declared, issued and Ready")
@@ -118,7 +117,6 @@ def _show(screen: Screen, folder: Path, *, once: bool) -> int:
         if not once:
             screen.scene("Everything stays up until Ctrl-C: change something, and look where it arrives")
             _invitation(screen, stack)
-            screen.status("")
             threading.Event().wait()
     finally:
         screen.status("  stopping …")
@@ -137,6 +135,7 @@ def _arrivals(screen: Screen, places: list[Place]) -> int:
                 screen.good(f"{place.name} after {time.monotonic() - began:.1f} s: {seen}")
                 missing.remove(place)
         time.sleep(_POLL_SECONDS)
+    screen.status("")
     for place in missing:
         screen.bad(f"{place.name}: nothing within {_SECONDS:.0f} s")
     return len(missing)
