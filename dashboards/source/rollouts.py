@@ -110,9 +110,9 @@ PAGE = Page(
                         [not_ready(PLACE)],
                         SHORT
                         | {
-                            "condition": Column("Condition", width=110),
-                            "status": Column("Status", width=80),
-                            "reason": Column("Reason", width=150),
+                            "condition": Column("Condition", width=100),
+                            "status": Column("Status", width=75),
+                            "reason": Column("Reason", width=135),
                             "Value": Column("For", "s", width=100),
                         }
                         | {name: NAMED[name] for name in ("customresource_group", "cluster")},

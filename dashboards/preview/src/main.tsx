@@ -120,7 +120,7 @@ function Content({ drawn, width, height, range }: { drawn: Drawn; width: number;
           options={panel.options} />
       );
     case 'table':
-      return <Table data={frames[0]} width={width} height={height} columnMinWidth={60} enablePagination={false} />;
+      return <Table data={frames[0]} width={width} height={height} initialSortBy={panel.options?.sortBy} columnMinWidth={60} enablePagination={false} />;
     case 'state-timeline':
       return <Timeline frames={frames} range={range} />;
     default:
