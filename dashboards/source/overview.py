@@ -21,6 +21,10 @@ from dashboards.source.vocabulary import (
 
 
 FIRING = f'ALERTS{{{CLUSTER}, alertname=~"CustomResource.*", alertstate="firing"}}'
+# By their names, `info` would come before `warning`.
+_RANKED = f"max by (severity, alertname, cluster, namespace, customresource_kind, name) ({FIRING})"
+for _rank, _severity in enumerate(("critical", "warning", "info"), start=1):
+    _RANKED = f'label_replace({_RANKED}, "severity", "{_rank} {_severity}", "severity", "{_severity}")'
 _EDITS = f"customresource_spec_changes_total{{{PLACE}}}"
 
 
@@ -114,9 +118,9 @@ PAGE = Page(
                     table(
                         "Alerts that fire",
                         "Alerts of the shipped rules that fire now, where the chosen Prometheus evaluates them.",
-                        [f"max by (severity, alertname, cluster, namespace, customresource_kind, name) ({FIRING})"],
+                        [_RANKED],
                         {
-                            "severity": Column("Severity", width=80),
+                            "severity": Column("Severity", width=90),
                             "alertname": Column("Alert", width=270),
                             "cluster": Column("Cluster", width=70),
                             "namespace": Column("Namespace", width=90),
