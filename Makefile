@@ -95,10 +95,10 @@ fix: .venv/.synced ## Let ruff correct what it can, and format
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 
-# Without npm the tests of LogQL and TraceQL are skipped.
+# Without npm, or its registry, the tests of LogQL and TraceQL are skipped, and say so.
 GRAMMARS := tests/dashboards/grammars
 grammars: ## Install the grammars of LogQL and TraceQL for the tests (with npm, a second)
-	@if command -v npm >/dev/null && [ ! -d $(GRAMMARS)/node_modules ]; then npm ci --silent --prefix $(GRAMMARS); fi
+	@if command -v npm >/dev/null && [ ! -d $(GRAMMARS)/node_modules ]; then npm ci --silent --prefix $(GRAMMARS) || rm -rf $(GRAMMARS)/node_modules; fi
 
 servers: .venv/.synced ## Build the test servers (minutes, the first time) and say where they are
 	$(BUILD)

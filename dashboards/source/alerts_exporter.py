@@ -168,12 +168,16 @@ ALERTS = (
         name="CustomResourceExporterConfigReloadFailed",
         group=GROUP,
         severity="warning",
-        expr="min by ({cluster}) (customresource_exporter_config_last_reload_successful) < 1",
+        expr=(
+            "min by ({cluster}) (customresource_exporter_config_last_reload_successful) < 1\n"
+            "or min by ({cluster}) (customresource_exporter_web_config_last_reload_successful) < 1"
+        ),
         for_="10m",
         keep_firing_for="10m",
         summary="The exporter refused its new configuration and runs with the one before.",
         description=(
-            f"The exporter{IN_CLUSTER} was given a configuration that it could not take. The one before is in force;"
+            f"The exporter{IN_CLUSTER} was given a configuration, or one of its web address, that it could not take."
+            " The one before is in force;"
             " a restart would fail."
         ),
         link=TO_EXPORTER,

@@ -80,8 +80,9 @@ PAGE = Page(
                 (
                     4,
                     stat(
-                        "Configuration", "Whether the configuration in force is the one last asked for.",
-                        f"min({P}_config_last_reload_successful{{{CLUSTER}}})",
+                        "Configuration", "Whether what was last asked for is in force, of the web address, too.",
+                        f"min({P}_config_last_reload_successful{{{CLUSTER}}}"
+                        f" * on (cluster, job, instance) {P}_web_config_last_reload_successful)",
                         steps=((None, "red"), (1, "green")), mappings=named({"0": "refused", "1": "in force"}),
                         empty="no exporter",
                     ),

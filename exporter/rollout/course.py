@@ -16,6 +16,7 @@ from exporter.rollout.family import (
     children,
     family,
     join,
+    let_loose,
     move_on,
 )
 from exporter.rollout.holding import hand_over
@@ -78,6 +79,8 @@ def take(desk: Desk, look: Look, place: Callable[[], Place], timeout: int, at: i
     desk.put(key, replace(kept, open=now, unready=unready(kept, look.readiness, look.observed)))
     if begun is not None:
         join(desk, key)
+    elif desk.hold:
+        let_loose(desk, key)
     if now.speaks and not spoke:
         await_child(desk, key)
         adopt(desk, key, at)

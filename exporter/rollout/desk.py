@@ -162,6 +162,11 @@ class Desk:
         kept = None if key is None else self.get(key)
         return [(key, kept)] if key is not None and kept is not None and kept.uid == uid else []
 
+    @property
+    def holds(self) -> bool:
+        """Tell whether there is a rollout that has ended and is not told yet."""
+        return bool(self._hints.held)
+
     def held(self) -> list[ObjectKey]:
         """Name all objects with a rollout that has ended and is not told yet."""
         return _sorted(self._hints.held.values())

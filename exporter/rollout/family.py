@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from exporter.model import ObjectKey
@@ -91,6 +91,19 @@ def move_on(desk: Desk, before: Open | None, key: ObjectKey) -> None:
             kept = desk.get(below)
             held = () if kept is None else (one.rollout for one in kept.held)
             _take(desk, below, {one.span for one in held if one.parent == span and one.started >= its.started}, owner)
+
+
+def let_loose(desk: Desk, key: ObjectKey) -> None:
+    """Give those owned ones their own traces that began only when this one was over, as is seen now."""
+    owner = desk.running(key)
+    for child in () if owner is None or owner.now.end is UNSET else tuple(children(desk, owner)):
+        owner = desk.running(key)
+        if owner is not None and not _began_in(desk, owner, child.now.begun):
+            waiting = tuple(uid for uid in owner.now.waiting if uid != child.kept.uid)
+            desk.update(owner, replace(owner.now, waiting=waiting))
+            begun = replace(child.now.begun, parent="")
+            desk.update(child, replace(child.now, owner=None, alone="", begun=begun))
+            _retrace(desk, child.key, {begun.span}, child.now.alone)
 
 
 def _adopt_held(desk: Desk, key: ObjectKey, owner: Running, at: int) -> None:
@@ -194,7 +207,8 @@ def _began_in(desk: Desk, owner: Running, begun: Begun) -> bool:
     An owner that has come to its end went on only if it still waited for another one then.
     """
     began, now = to_nanoseconds(begun.started), owner.now
-    if not any(began < deadline(child.now, desk.limits) for child in children(desk, owner)):
+    others = (child.now for child in children(desk, owner) if child.now.begun.span != begun.span)
+    if not any(began < deadline(other, desk.limits) for other in others):
         now = replace(now, waiting=())
     return to_nanoseconds(now.begun.started) - EARLIER <= began < deadline(now, desk.limits)
 
@@ -202,7 +216,8 @@ def _began_in(desk: Desk, owner: Running, begun: Begun) -> bool:
 def _belong(desk: Desk, child: Running, spot: _Spot) -> Running:
     """Put a rollout into its owner's trace, and what belongs to it as well."""
     begun = replace(child.now.begun, parent=spot.span)
-    desk.update(child, replace(child.now, owner=spot.key, begun=begun))
+    alone = child.now.alone or begun.trace
+    desk.update(child, replace(child.now, owner=spot.key, alone=alone, begun=begun))
     _retrace(desk, child.key, {begun.span}, spot.trace)
     await_child(desk, child.key)
     return desk.running(child.key) or child

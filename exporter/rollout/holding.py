@@ -66,6 +66,8 @@ def release(desk: Desk, key: ObjectKey) -> None:
 
 def release_due(desk: Desk, at: int) -> None:
     """Let go of all that is to be held no longer, the deepest first, so that each is told with what belongs to it."""
+    if not desk.holds:
+        return
     due = [(key, kept) for key in desk.held() if (kept := desk.get(key)) is not None and kept.until <= at]
     above = {one.rollout.span: one.rollout.parent for _, kept in due for one in kept.held}
 

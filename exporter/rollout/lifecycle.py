@@ -323,12 +323,15 @@ def closed(kept: Kept, end: End) -> Kept:
 
 
 def unready(kept: Kept | None, seen: Readiness, observed: Timestamp) -> tuple[Condition, ...]:
-    """Give the conditions that are not as they should be, each with since when: by its own account, else as seen."""
+    """Give the conditions that are not as they should be, the one to blame first.
+
+    Each has since when: by its own account, else as seen.
+    """
     if seen.deleting or False not in [one.good for one in seen.conditions]:
         return ()
     known = {(one.type, one.status): one.since for one in kept.unready} if kept is not None else {}
     return tuple(
         one if one.since is not UNSET else replace(one, since=known.get((one.type, one.status), observed))
-        for one in seen.conditions
+        for one in sorted(seen.conditions, key=lambda one: one != seen.blame)
         if one.good is False
     )

@@ -75,6 +75,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
         marks: what its conditions went through; `left_out` counts those beyond the limit
         gap: a part of it was not watched
         owner: whose rollout holds it
+        alone: the trace that it would have without that owner
         owners: uids of all owners, the controller first
         waiting: uids of owned objects whose rollouts began meanwhile and have not ended
         children: those that have
@@ -95,6 +96,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
     left_out: int = 0
     gap: bool = False
     owner: ObjectKey | None = None
+    alone: str = ""
     owners: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     children: tuple[Rollout, ...] = ()
@@ -152,7 +154,7 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
     @property
     def begun(self) -> tuple[Begun, ...]:
         """What began and is not told yet."""
-        held = tuple(one.rollout for one in self.held)
+        held = tuple(one.rollout for one in self.held) if self.held else ()
         return held if self.open is None else (*held, self.open.begun)
 
     @property
@@ -164,7 +166,9 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
     def seeks(self) -> set[str]:
         """Uids of the owners to whose rollouts something of it may yet belong."""
         found = {uid for one in self.held for uid in one.owners}
-        return found if self.open is None or self.open.owner is not None else found | set(self.open.owners)
+        if self.open is not None and self.open.owner is None:
+            found.update(self.open.owners)
+        return found
 
     @property
     def tally(self) -> str:

@@ -28,6 +28,7 @@ JOURNAL = "customresource_exporter_journal_degraded"
 LEFT_OUT = "customresource_exporter_series_dropped_total"
 ERRORS = "customresource_exporter_evaluation_errors_total"
 RELOADED = "customresource_exporter_config_last_reload_successful"
+WEB_RELOADED = "customresource_exporter_web_config_last_reload_successful"
 PROBLEMS = "customresource_exporter_drift_declared_problems"
 GAPS = "customresource_exporter_gaps_total"
 START = "process_start_time_seconds"
@@ -278,10 +279,13 @@ CASES = {
         innocent={"long ago": in_memory(ERRORS, {"keeper": "drift"}, steady(2, TWO_HOURS))},
     ),
     "CustomResourceExporterConfigReloadFailed": Case(
-        fires=[Series(RELOADED, {}, steady(1, 10) + steady(0, 60))],
+        fires=[Series(RELOADED, {}, steady(1, 70)), Series(WEB_RELOADED, {}, steady(1, 10) + steady(0, 60))],
         at=20,
         labels=A,
-        innocent={"put right at once": [Series(RELOADED, {}, steady(1, 10) + steady(0, 9) + steady(1, 90))]},
+        innocent={
+            "put right at once": [Series(RELOADED, {}, steady(1, 10) + steady(0, 9) + steady(1, 90))],
+            "both are in force": [Series(RELOADED, {}, steady(1, 90)), Series(WEB_RELOADED, {}, steady(1, 90))],
+        },
     ),
     "CustomResourceExporterDeclarationsUnreadable": Case(
         fires=[Series(PROBLEMS, {"kind": "yaml"}, absent(10) + steady(1, 60))],

@@ -9,6 +9,7 @@ import pytest
 from exporter.records import Link
 from exporter.rollout.lifecycle import MAX_MARKS
 from exporter.rollout.rules import Rules
+from exporter.rollout.telling import overdue
 from tests.changes.objects import at, entry
 from tests.rollout.world import World, ready, status
 
@@ -453,6 +454,23 @@ def test_conditions_that_are_not_as_they_should_be_are_kept_with_their_times() -
     ]
     world.see("10:20:00", status=status(1, ready(), {"type": "Synced", "status": "True"}))
     assert world.kept() is None
+
+
+def test_what_is_overdue_says_why_it_is() -> None:
+    """Of several conditions that are not as they should be, the one to blame comes first."""
+    world = created()
+    world.see("10:00:01", status=status(1, FALSE, {"type": "Stalled", "status": "True", "reason": "NoQuota"}))
+    world.pass_time("10:01:00")
+    kept = world.kept()
+    late = None if kept is None else overdue(kept, at("11:00:00"))
+
+    assert late is not None
+    assert (late.result, late.condition, late.reason, late.trace) == (
+        "overdue",
+        "Stalled",
+        "NoQuota",
+        only(world).trace,
+    )
 
 
 def test_of_very_many_transitions_the_first_are_told_and_the_rest_counted() -> None:

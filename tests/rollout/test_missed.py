@@ -173,3 +173,19 @@ def test_a_part_that_is_seen_first_does_not_end_its_owner_by_time() -> None:
 
     assert tree(world.told[0])[0] == "app 1 converged"
     assert world.told[0].ended == at("14:20:00")
+
+
+def test_a_part_that_began_when_its_owner_was_over_has_a_trace_of_its_own() -> None:
+    """Also where it is seen before it is seen that the owner was over, so that it seemed to belong to it."""
+    world = known()
+    world.created["Part-part"] = stamp("14:00:10")
+    app(world, "14:00:00")
+    world.restart("14:59:59")
+    world.see(_SEEN, kind="Part", name="part", event="added", owners=("App-app",))
+    say(world, "Part", "part", "True", "14:00:11", owners=("App-app",))
+    say(world, "App", "app", "True", "14:00:02")
+    world.pass_time("15:01:00")
+
+    assert sorted(map(tree, world.told)) == [("app 1 converged",), ("part 1 converged",)]
+    assert [one.parent for one in world.told] == ["", ""]
+    assert len({one.trace for one in world.told}) == 2
