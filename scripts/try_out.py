@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
 
 from exporter.sandbox.screen import Screen
 from tests.e2e.stack import NAME, Stack
@@ -37,23 +38,24 @@ _NAMES = {
     "exporter": "customresource-exporter",
     "prometheus": "Prometheus, with the shipped rules (their minutes are seconds here)",
 }
-_DECLARED = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop}
----
+_ISSUER = """
 apiVersion: cert-manager.io/v1
 kind: Issuer
 metadata: {name: ours, namespace: shop}
 spec: {selfSigned: {}}
----
+"""
+_DECLARED = f"""
+apiVersion: v1
+kind: Namespace
+metadata: {{name: shop}}
+---{_ISSUER}---
 apiVersion: cert-manager.io/v1
 kind: Certificate
-metadata: {name: web, namespace: shop}
+metadata: {{name: web, namespace: shop}}
 spec:
   secretName: web-tls
   dnsNames: [shop.example.com]
-  issuerRef: {name: ours}
+  issuerRef: {{name: ours}}
 """
 _EDIT = ("-n", "shop", "patch", "certificate", "web", "--type=merge", "--patch")
 _PATCH = '{"spec":{"dnsNames":["shop.example.com","by-hand.example.com"]}}'
@@ -80,7 +82,10 @@ def main() -> int:
     screen = Screen(sys.stdout)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with TemporaryDirectory(prefix="customresource-exporter-try-", ignore_cleanup_errors=True) as folder:
+        with (
+            TemporaryDirectory(prefix="customresource-exporter-try-", ignore_cleanup_errors=True) as folder,
+            screen.with_status(),
+        ):
             return _show(screen, Path(folder), once=options.once)
     except (BuildError, StartError, KubectlError) as error:
         screen.bad(str(error))
@@ -94,7 +99,10 @@ def main() -> int:
 def _show(screen: Screen, folder: Path, *, once: bool) -> int:
     began = time.monotonic()
     stack = Stack(folder, drift=_DRIFT, tell=lambda name: screen.good(_NAMES[name]))
+    # The exporter is told of a directory of manifests; an empty one is a problem, and an alert.
+    (stack.declared / "issuer.yaml").write_text(_ISSUER, encoding="utf-8")
     try:
+        screen.status("  starting …")
         stack.start()
         stack.cluster.kubectl("apply", "-f", "-", stdin=_DECLARED)
         stack.cluster.kubectl("-n", "shop", "wait", "certificate/web", "--for=condition=Ready", "--timeout=60s")
@@ -111,6 +119,7 @@ def _show(screen: Screen, folder: Path, *, once: bool) -> int:
             _invitation(screen, stack)
             threading.Event().wait()
     finally:
+        screen.status("  stopping …")
         stack.stop()
     return 1 if missing else 0
 
@@ -119,12 +128,14 @@ def _arrivals(screen: Screen, places: list[Place]) -> int:
     """Tell of each place when it is seen there; give the number of those where it never was."""
     began = time.monotonic()
     missing = list(places)
-    while missing and time.monotonic() - began < _SECONDS:
+    while missing and (passed := time.monotonic() - began) < _SECONDS:
+        screen.status(f"  waiting for {', '.join(place.name for place in missing)}: {passed:.0f} s")
         for place in list(missing):
             if seen := place.seen():
                 screen.good(f"{place.name} after {time.monotonic() - began:.1f} s: {seen}")
                 missing.remove(place)
         time.sleep(_POLL_SECONDS)
+    screen.status("")
     for place in missing:
         screen.bad(f"{place.name}: nothing within {_SECONDS:.0f} s")
     return len(missing)
@@ -178,7 +189,7 @@ def _addresses(screen: Screen, stack: Stack) -> None:
     screen.command("exporter", f"{stack.exporter.url}/metrics")
     screen.command("rules", f"{stack.prometheus.url}/api/v1/alerts")
     screen.command("alerts", f"{stack.alertmanager.url}/api/v2/alerts")
-    screen.command("logs", f"{stack.loki.url}/loki/api/v1/query_range?query={_LOGS}")
+    screen.command("logs", f"{stack.loki.url}/loki/api/v1/query_range?query={quote(_LOGS)}")
     screen.command("traces", f"{stack.jaeger.url}/api/traces?service={NAME}")
 
 

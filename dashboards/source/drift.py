@@ -14,7 +14,7 @@ from dashboards.source.panels import (
     stat,
     table,
 )  # fmt: skip
-from dashboards.source.vocabulary import DECLARED, DRIFTED, NAMED, OBJECT, STATES, WRITERS, drifted
+from dashboards.source.vocabulary import DECLARED, DRIFTED, NAMED, OBJECT, SHORT, STATES, WRITERS, drifted
 
 
 STATE = "customresource_drift_state_objects"
@@ -25,9 +25,8 @@ UNDECLARED = f"customresource_undeclared_fields{{{PLACE}}}"
 EPISODES = f"customresource_drift_episodes_total{{{PLACE}}}"
 RULE_HITS = f"customresource_exporter_drift_rule_hits_total{{{CLUSTER}}}"
 LASTED = f"customresource_drift_episode_duration_seconds_bucket{{{TYPE}}}"
-_SHORT = {name: NAMED[name] for name in ("namespace", "customresource_kind", "name")}
 _PLACED = ("cluster", "customresource_group")
-_WHICH = _SHORT | {name: NAMED[name] for name in _PLACED}
+_WHICH = SHORT | {name: NAMED[name] for name in _PLACED}
 
 
 PAGE = Page(
@@ -128,7 +127,7 @@ PAGE = Page(
                     table(
                         "Missing objects", "Objects that are declared and not there, with for how long.",
                         [f"time() - min by ({OBJECT}) ({MISSING})"],
-                        _SHORT | {"Value": Column("For", "s", width=100)}
+                        SHORT | {"Value": Column("For", "s", width=100)}
                         | {name: NAMED[name] for name in _PLACED},
                         sort="For",
                     ),
@@ -139,7 +138,7 @@ PAGE = Page(
                         "Undeclared fields of people", "Objects of which a person owns most fields that nobody"
                         " declared.",
                         [f"topk(20, max by ({OBJECT}) ({UNDECLARED}))"],
-                        _SHORT | {"Value": Column("Fields", "none", width=80)}
+                        SHORT | {"Value": Column("Fields", "none", width=80)}
                         | {name: NAMED[name] for name in _PLACED},
                         sort="Fields",
                     ),

@@ -106,7 +106,7 @@ PAGE = Page(
                             "Value #A": Column("Silent for", "s", width=110, steps=((None, "text"), (900, "red"))),
                             "Value #B": Column("Refused", "none", width=90, steps=((None, "text"), (1, "red"))),
                         },
-                        sort="Silent for",
+                        sort=("Refused", "Silent for"),
                     ),
                 ),
                 (

@@ -26,7 +26,7 @@ FIGHT = f"customresource_fight_active{{{OBJECT}}}"
 PENDING = f"customresource_reconcile_pending_since_timestamp_seconds{{{OBJECT}}}"
 UNREADY = f"customresource_unready_since_timestamp_seconds{{{OBJECT}}}"
 MISSING = f"customresource_missing_since_timestamp_seconds{{{OBJECT}}}"
-_WHICH = {name: NAMED[name] for name in ("cluster", "namespace", "customresource_kind")} | {"name": Column("Name")}
+_WHICH = {name: NAMED[name] for name in ("namespace", "customresource_kind")} | {"name": Column("Name")}
 
 
 def holds(family: str, name: str) -> Query:

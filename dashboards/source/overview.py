@@ -21,6 +21,10 @@ from dashboards.source.vocabulary import (
 
 
 FIRING = f'ALERTS{{{CLUSTER}, alertname=~"CustomResource.*", alertstate="firing"}}'
+# By their names, `info` would come before `warning`.
+_RANKED = f"max by (severity, alertname, cluster, namespace, customresource_kind, name) ({FIRING})"
+for _rank, _severity in enumerate(("critical", "warning", "info"), start=1):
+    _RANKED = f'label_replace({_RANKED}, "severity", "{_rank} {_severity}", "severity", "{_severity}")'
 _EDITS = f"customresource_spec_changes_total{{{PLACE}}}"
 
 
@@ -53,7 +57,7 @@ PAGE = Page(
                 (
                     4,
                     stat(
-                        "Changes that wait",
+                        "Waiting for 5 minutes",
                         "Objects of which a change of what is wanted has not come true for more than 5 minutes.",
                         f"count(time() - {PENDING} > 300) or vector(0)", steps=WORTH_A_LOOK_FROM_ONE,
                         link=to("customresource-rollouts"),
@@ -114,9 +118,9 @@ PAGE = Page(
                     table(
                         "Alerts that fire",
                         "Alerts of the shipped rules that fire now, where the chosen Prometheus evaluates them.",
-                        [f"max by (severity, alertname, cluster, namespace, customresource_kind, name) ({FIRING})"],
+                        [_RANKED],
                         {
-                            "severity": Column("Severity", width=80),
+                            "severity": Column("Severity", width=90),
                             "alertname": Column("Alert", width=270),
                             "cluster": Column("Cluster", width=70),
                             "namespace": Column("Namespace", width=90),

@@ -137,8 +137,9 @@ def lines(
 
 
 def table(
-    title: str, description: str, queries: list[str], columns: dict[str, Column], *, sort: str, falling: bool = True
-) -> Panel:
+    title: str, description: str, queries: list[str], columns: dict[str, Column], *,
+    sort: str | tuple[str, ...], falling: bool = True,
+) -> Panel:  # fmt: skip
     """Show what is now, a row for each series; `columns` are in order, by label or by `Value` (`Value #A` of several).
 
     What is no column is left out. Several queries are joined by their labels.
@@ -252,7 +253,8 @@ def _promql(query: Query, letter: str) -> prometheus.Dataquery:
     )
 
 
-def _table_of(columns: dict[str, Column], sort: str, *, falling: bool) -> table_panel.Panel:
+def _table_of(columns: dict[str, Column], sort: str | tuple[str, ...], *, falling: bool) -> table_panel.Panel:
+    by = (sort,) if isinstance(sort, str) else sort
     builder = (
         table_panel.Panel()
         .unit("none")
@@ -261,7 +263,7 @@ def _table_of(columns: dict[str, Column], sort: str, *, falling: bool) -> table_
         .show_header(True)  # noqa: FBT003
         .cell_height(cm.TableCellHeight.SM)
         .filterable(True)  # noqa: FBT003
-        .sort_by([c.TableSortByFieldState().display_name(sort).desc(falling)])
+        .sort_by([c.TableSortByFieldState().display_name(one).desc(falling) for one in by])
     )
     for column in columns.values():
         said: list[tuple[str, Any]] = []

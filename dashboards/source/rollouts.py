@@ -13,7 +13,7 @@ from dashboards.source.panels import (
     table,
     traces,
 )  # fmt: skip
-from dashboards.source.vocabulary import KIND, NAMED, OBJECT, PENDING, UNREADY, not_ready
+from dashboards.source.vocabulary import KIND, NAMED, OBJECT, PENDING, SHORT, UNREADY, not_ready
 
 
 _DURATION = "customresource_reconcile_duration_seconds"
@@ -108,11 +108,11 @@ PAGE = Page(
                     table(
                         "Conditions that are not as they should be", "Each with what it says and for how long.",
                         [not_ready(PLACE)],
-                        {name: NAMED[name] for name in ("namespace", "customresource_kind", "name")}
+                        SHORT
                         | {
-                            "condition": Column("Condition", width=110),
-                            "status": Column("Status", width=80),
-                            "reason": Column("Reason", width=150),
+                            "condition": Column("Condition", width=100),
+                            "status": Column("Status", width=75),
+                            "reason": Column("Reason", width=135),
                             "Value": Column("For", "s", width=100),
                         }
                         | {name: NAMED[name] for name in ("customresource_group", "cluster")},

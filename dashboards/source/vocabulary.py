@@ -22,6 +22,12 @@ NAMED = {
     "customresource_kind": Column("Kind", width=150),
     "name": Column("Name", link=TO_OBJECT),
 }
+# The same in a narrow table. What the link needs besides, the cluster and the group, comes last, at the edge or beyond.
+SHORT = {
+    "namespace": Column("Namespace", width=95),
+    "customresource_kind": Column("Kind", width=145),
+    "name": Column("Name", link=TO_OBJECT, width=150),
+}
 # One colour for each word, the same on every page.
 STATES = {
     "in_sync": "green", "pending": "yellow", "drifted": "red", "flapping": "dark-red", "ignored": "light-blue",

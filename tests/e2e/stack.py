@@ -56,6 +56,8 @@ rules:
 """
 # The rules' minutes become seconds.
 HASTE = 60
+# But of this one: the API server's bookmarks come once a minute all the same.
+_UNHURRIED = "CustomResourceExporterWatchStale"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -158,7 +160,7 @@ class Stack:
 def hastened(directory: Path) -> list[Path]:
     """Write the shipped rules to a directory, with a sixtieth of their times; give the files."""
     files = {
-        "alerts.yaml": alerting(overrides={one.name: _hasty(one) for one in ALERTS}),
+        "alerts.yaml": alerting(overrides={one.name: _hasty(one) for one in ALERTS if one.name != _UNHURRIED}),
         "recording.yaml": recording(),
     }
     directory.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,8 @@ function prepared(drawn: Drawn, frames: DataFrame[]): DataFrame[] {
         }
       }
       if (field.type === FieldType.number) {
-        field.state = { ...field.state, seriesIndex: index++ };
+        // The name too: a colour that goes by it is the same for all of them without.
+        field.state = { ...field.state, seriesIndex: index++, displayName: getFieldDisplayName(field, frame, data) };
         if (drawn.panel.type === 'timeseries') {
           // One colour for line and legend: here they do not find the same name by themselves.
           field.config.color = { mode: 'fixed', fixedColor: getFieldSeriesColor(field, theme).color };
@@ -119,7 +120,7 @@ function Content({ drawn, width, height, range }: { drawn: Drawn; width: number;
           options={panel.options} />
       );
     case 'table':
-      return <Table data={frames[0]} width={width} height={height} columnMinWidth={60} enablePagination={false} />;
+      return <Table data={frames[0]} width={width} height={height} initialSortBy={panel.options?.sortBy} columnMinWidth={60} enablePagination={false} />;
     case 'state-timeline':
       return <Timeline frames={frames} range={range} />;
     default:
