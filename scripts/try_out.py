@@ -80,7 +80,8 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="end after the edit, instead of staying up until Ctrl-C")
     options = parser.parse_args()
     screen = Screen(sys.stdout)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where it was started in the background
+        signal.signal(number, signal.default_int_handler)
     try:
         with (
             TemporaryDirectory(prefix="customresource-exporter-try-", ignore_cleanup_errors=True) as folder,

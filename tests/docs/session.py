@@ -120,7 +120,8 @@ class Terminal:
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self._shell = subprocess.Popen(
-            ["/bin/bash", "--norc", "--noprofile"],
+            # Tests in the background are told to ignore Ctrl-C, and what they start would be, too.
+            ["/usr/bin/env", "--default-signal=INT", "/bin/bash", "--norc", "--noprofile"],
             cwd=directory,
             env=dict(environment),
             stdin=subprocess.PIPE,
