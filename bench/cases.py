@@ -118,6 +118,7 @@ def real_server(size: Size) -> Case:
 def many(size: Size) -> Case:
     """Many objects, restart, many types."""
     runs = run("start", "--objects", size.objects, "--changes", size.objects // 2, "--rounds", size.rounds)
+    (each,) = run("start", "--objects", size.objects, "--changes", size.objects // 2, "--people")
     idle = run("start", "--idle", "--types", size.types)
 
     def of(name: str) -> list[float]:
@@ -132,6 +133,8 @@ def many(size: Size) -> Case:
             alone(f"first start, {count}: CPU", of("cpu"), "s"),
             alone(f"first start, {count}: RSS at most", of("peak"), "MiB", goal=200.0),
             alone(f"{count}: RSS afterwards", of("later"), "MiB", goal=200.0),
+            alone(f"{count}, each with a series of its own: RSS at most", [each["peak"]], "MiB"),
+            alone(f"{count}, each with a series of its own: RSS afterwards", [each["later"]], "MiB"),
             alone(f"{changes} at once, over TLS", of("changes_per_second"), "/s"),
             alone(f"start after SIGKILL, {count}, {changes}: until ready", of("restart_ready"), "s", goal=5.0),
             alone(f"start after SIGKILL, {count}, {changes}: RSS at most", of("restart_peak"), "MiB", goal=200.0),

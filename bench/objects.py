@@ -95,6 +95,7 @@ def shown(
     draw: random.Random,
     *,
     suspicious: bool = False,
+    people: bool = True,
     begin: dt.datetime = _BEGIN,
 ) -> Json:
     """Write an object as a watch shows it, `size` bytes long within a few per cent.
@@ -105,6 +106,7 @@ def shown(
         size: in bytes
         draw: makes the texts
         suspicious: it names a Secret, so that all of it has to be searched for secrets; there are none
+        people: two fields that nobody declared are people's, which gives the object a series of its own, else a tool's
         begin: when it is made
 
     """
@@ -127,8 +129,10 @@ def shown(
                 _entry(
                     "helm", made_at, {"f:metadata": {"f:labels": {".": {}, "f:app": {}}}, "f:spec": {".": {}, **owned}}
                 ),
-                _entry("kubectl-label", made_at, {"f:metadata": {"f:labels": {"f:team": {}}}}),
-                _entry("kubectl-edit", made_at, {"f:spec": {"f:replicas": {}}}),
+                _entry(
+                    "kubectl-label" if people else "labeller", made_at, {"f:metadata": {"f:labels": {"f:team": {}}}}
+                ),
+                _entry("kubectl-edit" if people else "scaler", made_at, {"f:spec": {"f:replicas": {}}}),
                 _entry("bench-operator", made_at, {"f:status": {".": {}, "f:phase": {}, "f:step": {}}}, "status"),
             ],
             "name": name,
@@ -182,6 +186,7 @@ def lines(
     size: int,
     changes: int,
     suspicious: bool = False,
+    people: bool = True,
     begin: dt.datetime = _BEGIN,
 ) -> tuple[list[Line], list[Line]]:
     """Make what a server sends: first the objects that are there, then the changes.
@@ -193,13 +198,14 @@ def lines(
         size: bytes of one object
         changes: how many
         suspicious: see `shown`
+        people: see `shown`
         begin: when the objects are made; the changes follow, so many a second
 
     """
     draw = random.Random(1)  # noqa: S311 - the same in every run
     count = {"created": changes, "deleted": changes}.get(sort, objects)
     there = [
-        (index % types, shown(index % types, index, size, draw, suspicious=suspicious, begin=begin))
+        (index % types, shown(index % types, index, size, draw, suspicious=suspicious, people=people, begin=begin))
         for index in range(count)
     ]
     first = [] if sort == "created" else [Line(number, event("ADDED", one)) for number, one in there]

@@ -97,13 +97,15 @@ def main() -> None:
     parser.add_argument("--types", type=int, default=20)
     parser.add_argument("--objects", type=int, default=1_000)
     parser.add_argument("--changes", type=int, default=0)
+    parser.add_argument("--people", action="store_true")
     options = parser.parse_args()
     trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trust.load_cert_chain(options.certificate, options.key)
     sort: Sort = "mix"
     first, then = objects.lines(
-        sort, types=options.types, objects=options.objects, size=2 * objects.KIB, changes=options.changes
-    )
+        sort, types=options.types, objects=options.objects, size=2 * objects.KIB, changes=options.changes,
+        people=options.people,
+    )  # fmt: skip
     uvloop.run(serve(options.port, trust, Script(options.types, first, then)))
 
 

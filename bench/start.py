@@ -73,14 +73,14 @@ class Idle(Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def scripted(folder: Path, *, types: int, objects: int, changes: int = 0) -> Iterator[Server]:
+def scripted(folder: Path, *, types: int, objects: int, changes: int = 0, people: bool = False) -> Iterator[Server]:
     """Run the server of prepared answers."""
     authority = Authority(folder / "identity")
     certificate, key = authority.issue_server("server")
     port = free_port()
     url = f"https://127.0.0.1:{port}"
     kubeconfig = write_kubeconfig(folder / "kubeconfig", url, authority.file, {"token": "bench"})
-    numbers = [f"--types={types}", f"--objects={objects}", f"--changes={changes}"]
+    numbers = [f"--types={types}", f"--objects={objects}", f"--changes={changes}", *(["--people"] if people else [])]
     command: list[str | Path] = [sys.executable, "-m", "bench.server", str(port), certificate, key, *numbers]
     trust = ssl.create_default_context(cafile=authority.file)
     with Program("scripted-server", folder, command, f"{url}/healthz", trust=trust):
@@ -122,11 +122,11 @@ def first_start(kubeconfig: Path, data: Path, objects: int, server: Server | Non
         exporter.kill()
 
 
-def many_objects(*, types: int, objects: int, changes: int, rounds: int) -> list[Started]:
+def many_objects(*, types: int, objects: int, changes: int, rounds: int, people: bool) -> list[Started]:
     """Start with many objects; each round on an empty journal."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-start-")))
-        server = stack.enter_context(scripted(folder, types=types, objects=objects, changes=changes))
+        server = stack.enter_context(scripted(folder, types=types, objects=objects, changes=changes, people=people))
         found = []
         for number in range(rounds):
             server.say("hold")
@@ -170,6 +170,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=100_000)
     parser.add_argument("--changes", type=int, default=50_000, help="before it is killed (%(default)d)")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--people", action="store_true", help="each object has a series of its own")
     parser.add_argument("--idle", action="store_true", help="instead: as many types as --types, nothing happens")
     parser.add_argument("--real", action="store_true", help="on a real kube-apiserver, without the changes")
     options = parser.parse_args()
@@ -179,8 +180,9 @@ def main() -> None:
         found = many_objects_real(types=options.types, objects=options.objects)
     else:
         found = many_objects(
-            types=options.types, objects=options.objects, changes=options.changes, rounds=options.rounds
-        )
+            types=options.types, objects=options.objects, changes=options.changes, rounds=options.rounds,
+            people=options.people,
+        )  # fmt: skip
     sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
 
 
