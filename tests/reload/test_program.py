@@ -123,6 +123,15 @@ def test_a_file_that_is_gone_keeps_the_old(ground: Ground, tmp_path: Path) -> No
         assert [line["changed"] for line in exporter.said("read again")] == [False]
 
 
+def _synced(exporter: Exporter) -> dict[str, float]:
+    """Give the groups that are followed, each with 1 once what was there before is known."""
+    return {
+        dict(labels)["customresource_group"]: value
+        for (name, labels), value in exporter.metrics().items()
+        if name == "customresource_exporter_watch_synced"
+    }
+
+
 def test_a_signal_adds_a_type_and_takes_one_away(ground: Ground, tmp_path: Path) -> None:
     """What is newly selected is followed, its objects silent at first; what is no longer selected is forgotten."""
     ground.create(B, "there", {"size": 1})
@@ -130,15 +139,7 @@ def test_a_signal_adds_a_type_and_takes_one_away(ground: Ground, tmp_path: Path)
         exporter.write(watching(B))
         exporter.hang_up()
         eventually(lambda: [line["changed"] for line in exporter.said("read again")] == [True])
-
-        def synced() -> dict[str, float]:
-            return {
-                dict(labels)["customresource_group"]: value
-                for (name, labels), value in exporter.metrics().items()
-                if name == "customresource_exporter_watch_synced"
-            }
-
-        eventually(lambda: synced() == {B: 1.0})
+        eventually(lambda: _synced(exporter) == {B: 1.0})
         ground.create(A, "not-seen", {"size": 1})
         ground.patch(B, "there", {"size": 2})
         eventually(lambda: exporter.told() == [(B, "there")])
@@ -159,6 +160,7 @@ def test_a_symlink_that_is_moved_is_a_change(ground: Ground, tmp_path: Path) -> 
         (mount / "..data_tmp").symlink_to("..2")
         (mount / "..data_tmp").replace(mount / "..data")
         eventually(lambda: any(line["event"] == "read again" for line in exporter.lines()), 15)
+        eventually(lambda: _synced(exporter) == {B: 1.0})
         ground.create(B, "one", {"size": 1})
         eventually(lambda: [one["group"] for one in exporter.changes()] == [B])
 
