@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from exporter.sandbox.screen import Screen
 from tests.e2e.panels import OF_ONE, ask, chosen, dashboards, filled, panels, queries
 from tests.e2e.stack import DASHBOARDS, Stack
-from tests.e2e.story import DRIFT, tell
+from tests.e2e.story import DRIFT, OBJECTS, tell
 
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _PREVIEW = DASHBOARDS / "preview"
 _OUT = Path(__file__).parents[1] / "docs" / "screenshots"
-_OBJECT = {"group": "cert-manager.io", "kind": "Certificate", "namespace": "web", "name": "shop"}
 _NOT_GRAFANA = "real data, drawn with Grafana's component library, not by Grafana"
 _SOURCES = ("datasource", "loki", "tempo")
 _NO_TEMPO = "Asked of Tempo, which is not part of this stack"
@@ -62,7 +61,7 @@ def main() -> int:
 
 def page_of(stack: Stack, file: Path) -> dict[str, Any]:
     """Give what the page needs to draw a dashboard: its panels, and the answers to their queries."""
-    variables = chosen(file, **(_OBJECT if file.stem == OF_ONE else {}))
+    variables = chosen(file, **(OBJECTS[0] if file.stem == OF_ONE else {}))
     asked: dict[int, list[Query]] = {}
     for query in queries(file):
         asked.setdefault(query.panel["id"], []).append(query)

@@ -33,10 +33,6 @@ if TYPE_CHECKING:
 
     from dashboards.source.rules import Alert
 
-PROGRAMS = (
-    "etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "cert-manager",
-    "prometheus", "alertmanager", "loki", "jaeger",
-)  # fmt: skip
 CLUSTER_NAME = "try"
 # Of the exporter in everything that is shipped: service, job, account, namespace.
 NAME = "customresource-exporter"
@@ -55,7 +51,7 @@ rules:
     verbs: [list, watch]
 """
 # The rules' minutes become seconds.
-HASTE = 60
+_HASTE = 60
 # But of this one: the API server's bookmarks come once a minute all the same.
 _UNHURRIED = "CustomResourceExporterWatchStale"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -110,7 +106,7 @@ class Stack:
         self.prometheus = Prometheus(
             directory / "prometheus",
             [{"job_name": NAME, "honor_labels": True, "static_configs": [target]}],
-            rules=hastened(directory / "rules"),
+            rules=_hastened(directory / "rules"),
             alertmanager=self.alertmanager.address,
         )
 
@@ -157,7 +153,7 @@ class Stack:
         self.stop()
 
 
-def hastened(directory: Path) -> list[Path]:
+def _hastened(directory: Path) -> list[Path]:
     """Write the shipped rules to a directory, with a sixtieth of their times; give the files."""
     files = {
         "alerts.yaml": alerting(overrides={one.name: _hasty(one) for one in ALERTS if one.name != _UNHURRIED}),
@@ -172,16 +168,13 @@ def hastened(directory: Path) -> list[Path]:
 def _hasty(alert: Alert) -> Override:
     in_seconds = alert.unit.startswith("seconds")
     return Override(
-        threshold=alert.threshold / HASTE if in_seconds and alert.threshold is not None else None,
+        threshold=alert.threshold / _HASTE if in_seconds and alert.threshold is not None else None,
         for_=_shortened(alert.for_),
         keep_firing_for=_shortened(alert.keep_firing_for),
     )
 
 
 def _shortened(duration: str) -> str:
-    return f"{seconds(duration) / HASTE:.0f}s" if duration else ""
-
-
-def seconds(duration: str) -> int:
-    """Give the seconds of a duration as Prometheus writes it, such as `1h30m`."""
-    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhd])", duration))
+    """Shorten a duration as Prometheus writes it, such as `1h30m`; an empty one is none."""
+    seconds = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhd])", duration))
+    return f"{seconds / _HASTE:.0f}s" if duration else ""

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 # Of the exporter that watches it: what it concludes comes within seconds.
 DRIFT: dict[str, Any] = {"settle": "2s", "clear": "1s", "ignore": IGNORE}
+# The objects that it is about, by the variables of the dashboards; the first is the one with the fullest life.
+_CERTIFICATE = {"group": "cert-manager.io", "kind": "Certificate", "namespace": "web"}
+OBJECTS = [
+    *(_CERTIFICATE | {"name": name} for name in ("shop", "never", "ghost")),
+    {"group": "cache.example.com", "kind": "Cache", "namespace": "shop", "name": "sessions"},
+]
 _CONCLUSION_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 

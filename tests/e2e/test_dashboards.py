@@ -9,18 +9,13 @@ from msgspec.structs import replace
 
 from tests.e2e.panels import OF_ONE, Query, ask, chosen, dashboards, queries
 from tests.e2e.stack import DASHBOARDS
+from tests.e2e.story import OBJECTS
 from tests.waiting import eventually
 
 
 if TYPE_CHECKING:
     from tests.e2e.stack import Stack
 
-# The objects that the story is about: what one of them does not show, another does.
-_CERTIFICATE = {"group": "cert-manager.io", "kind": "Certificate", "namespace": "web"}
-_OBJECTS = [
-    *(_CERTIFICATE | {"name": name} for name in ("shop", "never", "ghost")),
-    {"group": "cache.example.com", "kind": "Cache", "namespace": "shop", "name": "sessions"},
-]
 _QUERIES = [query for file in dashboards() for query in queries(file)]
 # What shows losses alone, of which the story has none, has to know of the series: see the test.
 _OF_LOSSES = {"exporter: Failures, B"}
@@ -39,7 +34,7 @@ def test_there_are_dashboards_to_look_at() -> None:
 def test_every_panel_shows_something(stack: Stack, query: Query) -> None:
     """The query gives an answer that is not empty: of one of the objects, where the page is about a single one."""
     file = DASHBOARDS / f"{query.dashboard}.json"
-    every = [chosen(file, **one) for one in _OBJECTS] if query.dashboard == OF_ONE else [chosen(file)]
+    every = [chosen(file, **one) for one in OBJECTS] if query.dashboard == OF_ONE else [chosen(file)]
     if query.name in _OF_LOSSES:
         assert query.expression.endswith(_NONE)
         expression = query.expression.removesuffix(_NONE)

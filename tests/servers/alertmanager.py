@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import threading
-import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
@@ -108,8 +107,3 @@ class Alertmanager:
     def __exit__(self, *_: object) -> None:
         """Stop it."""
         self.stop()
-
-    def alerts(self) -> list[dict[str, Any]]:
-        """Give the alerts that it holds, with the state of each: `active` or `suppressed`, and by whom."""
-        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=30) as answer:  # noqa: S310 - our own
-            return list(json.load(answer))
