@@ -26,6 +26,8 @@ SERVER_METADATA = frozenset(
 )
 _NOT_CONTENT = frozenset({"apiVersion", "kind", "metadata", "status"})
 
+# Both sides of a part of which nothing moved.
+_NONE: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 # A number under such a name counts what a controller did. Numbers of things (readyCount, failedPods) are no heartbeat.
 _COUNTERS = frozenset({"count", "counter", "total", "attempts", "retries", "iterations", "ticks", "sequence", "seq"})
@@ -59,8 +61,8 @@ def take_apart(move: Move) -> Sections:
     content = [name for name in move.names if name not in _NOT_CONTENT]
     metadata = [name for name in move.metadata if name not in SERVER_METADATA]
     return Sections(
-        (old.values(content), new.values(content)),
-        (old.metadata.values(metadata), new.metadata.values(metadata)),
+        (old.values(content), new.values(content)) if content else _NONE,
+        (old.metadata.values(metadata), new.metadata.values(metadata)) if metadata else _NONE,
         (old.get("status", UNSET), new.get("status", UNSET)) if "status" in move.names else (UNSET, UNSET),
     )
 

@@ -79,7 +79,7 @@ class Entries:
     def moved(self, old: Entries) -> tuple[list[int], list[int]]:
         """Compare with the version before.
 
-        What that has decoded of those that are the same is taken over.
+        What that has decoded of those that are the same, and in the same place, is taken over.
 
         Returns:
             the places of those that only this version has, or has so, and of those that only the other has, or has so
@@ -87,21 +87,14 @@ class Entries:
         """
         if self is old:
             return [], []
-        raws, known, decoded = self.raws, old.raws, old._decoded
-        came: list[int] = []
-        went = list(range(len(known)))
-        for number, raw in enumerate(raws):
-            was = number
-            if number >= len(known) or raw != known[number]:  # seldom: only what is written moves to another place
-                if raw not in known:
-                    came.append(number)
-                    continue
-                was = known.index(raw)
-            if was in went:
-                went.remove(was)
-            if was in decoded:
-                self._decoded[number] = decoded[was]
-        return came, [number for number in went if known[number] not in raws]
+        raws, known = self.raws, old.raws
+        both = min(len(raws), len(known))
+        # Only what is written moves to another place, so most are where they were.
+        moved = [number for number in range(both) if raws[number] != known[number]]
+        self._decoded = {n: entry for n, entry in old._decoded.items() if n < both and n not in moved}
+        came = [number for number in (*moved, *range(both, len(raws))) if raws[number] not in known]
+        went = [number for number in (*moved, *range(both, len(known))) if known[number] not in raws]
+        return came, went
 
     def at(self, numbers: Iterable[int]) -> list[Entry]:
         """Give those in certain places; what is no entry is left out.

@@ -76,7 +76,7 @@ class Fields:
     def moved(self, old: Fields, but: str) -> list[str]:
         """Name the fields, but for one, whose bytes are not those of another version."""
         mine, its = self.fields, old.fields
-        names = [name for name, raw in mine.items() if its.get(name) != raw and name != but]
+        names = [name for name, raw in mine.items() if name != but and its.get(name) != raw]
         if its.keys() <= mine.keys():
             return names
         return names + [name for name in its if name not in mine and name != but]

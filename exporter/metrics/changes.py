@@ -8,7 +8,7 @@ and namespaces.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct
 
@@ -62,28 +62,25 @@ class Deltas(Struct, frozen=True):
 
 def tally(changes: Iterable[Change]) -> Deltas:
     """Count a batch of changes. Every version counts, heartbeats and no-ops too."""
-    counts: dict[Series, int] = {}
-    latest: dict[Series, Timestamp] = {}
-    for change in changes:
-        place = (change.group, change.kind, change.namespace)
-        counted = (CHANGES, *place, change.event, change.change)
-        counts[counted] = counts.get(counted, 0) + 1
-        if change.change == "spec":
-            writer_class = change.writer.class_
-            spec = (SPEC_CHANGES, *place, "unknown" if writer_class is UNSET else writer_class)
-            counts[spec] = counts.get(spec, 0) + 1
-        last = (LAST_CHANGE, *place, change.change)
-        if change.observed > latest.get(last, ""):
-            latest[last] = change.observed
-    # Cleaned once for each series, not for each change: this runs on the path of every commit.
+    # Taken apart once for each sort of change, not for each change: this runs on the path of every commit.
+    counts: dict[tuple[Any, ...], int] = {}
+    latest: dict[tuple[Any, ...], Timestamp] = {}
+    for one in changes:
+        sort = (one.group, one.kind, one.namespace, one.event, one.change, one.writer.class_)
+        counts[sort] = counts.get(sort, 0) + 1
+        if one.observed > latest.get(sort, ""):
+            latest[sort] = one.observed
     adds: dict[Series, float] = {}
-    for series, count in counts.items():
-        key = _cleaned(series)
-        adds[key] = adds.get(key, 0.0) + count
     sets: dict[Series, float] = {}
-    for series, observed in latest.items():
-        key = _cleaned(series)
-        sets[key] = max(sets.get(key, 0.0), to_nanoseconds(observed) / 1e9)
+    for sort, count in counts.items():
+        *place, event, change, writer_class = sort
+        grown = [_cleaned((CHANGES, *place, event, change))]
+        if change == "spec":
+            grown.append(_cleaned((SPEC_CHANGES, *place, "unknown" if writer_class is UNSET else writer_class)))
+        for series in grown:
+            adds[series] = adds.get(series, 0.0) + count
+        last = _cleaned((LAST_CHANGE, *place, change))
+        sets[last] = max(sets.get(last, 0.0), to_nanoseconds(latest[sort]) / 1e9)
     return Deltas(adds, sets)
 
 
