@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class State(Struct, frozen=True):
+class State(Struct, frozen=True, gc=False):
     """What a follower keeps of one object.
 
     Args:
@@ -57,7 +57,7 @@ DRIFT_STATES: tuple[DriftState, ...] = get_args(DriftState)
 RESOLVED_BY: tuple[ResolvedBy, ...] = get_args(ResolvedBy)
 
 
-class Finding(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Finding(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One declared field that is not as declared.
 
     Attributes:
@@ -80,7 +80,7 @@ class Finding(Struct, frozen=True, omit_defaults=True, kw_only=True):
     rule: str = ""
 
 
-class Verdict(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Verdict(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What is to be said of one object: the line of `drift -o json`.
 
     Attributes:
@@ -123,7 +123,7 @@ class Verdict(Struct, frozen=True, omit_defaults=True, kw_only=True):
     left_out: int = 0
 
 
-class Transition(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Transition(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """An episode of drift, or a fight over a field, began, changed or ended.
 
     Attributes:
@@ -160,7 +160,7 @@ LinkKind = Literal["previous", "owner", "upstream"]
 ROLLOUT_RESULTS: tuple[RolloutEnd, ...] = get_args(RolloutEnd)
 
 
-class Stage(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Stage(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """How long a condition took to come to a status: from the status before, or from the start of the rollout.
 
     Attributes:
@@ -187,7 +187,7 @@ class Stage(Struct, frozen=True, omit_defaults=True, kw_only=True):
     open: bool = False
 
 
-class Link(Struct, frozen=True):
+class Link(Struct, frozen=True, gc=False):
     """What else a rollout has to do with.
 
     Attributes:
@@ -202,7 +202,7 @@ class Link(Struct, frozen=True):
     kind: LinkKind
 
 
-class Begun(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Begun(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What of a rollout is known from its beginning.
 
     Attributes:

@@ -40,7 +40,7 @@ _STANDING_ALONE = frozenset({"ticks", "iterations", "attempts", "retries", "sequ
                              "heartbeats", "polls", "probes", "syncs", "reconciles", "checks", "loops"})  # fmt: skip
 
 
-class Sections(Struct, frozen=True):
+class Sections(Struct, frozen=True, gc=False):
     """What of an object moved from one version to the next, as far as its bytes did, in parts; (old, new) of each.
 
     Args:

@@ -38,7 +38,7 @@ class FieldsV1(dict[str, Any]):
         self.follows: dict[Any, Any] = {}
 
 
-class _Entry(Struct, rename="camel"):
+class _Entry(Struct, gc=False, rename="camel"):
     """All that is ever asked of an entry; its fields still JSON."""
 
     manager: Any = UNSET

@@ -43,13 +43,10 @@ class Move:
         That is the names of the fields, and the `name` beside a `value`.
         """
         entries = self.new.entries.raws
-        named = ("name",) if "value" in self.names else ()
-        return [
-            *self.new.raws(named),
-            *self.new.raws(self.names),
-            *self.new.metadata.raws(self.metadata),
-            *[entries[number] for number in self._came],
-        ]
+        parts = self.new.raws([*self.names, "name"] if "value" in self.names else self.names)
+        parts += self.new.metadata.raws(self.metadata)
+        parts += [entries[number] for number in self._came]
+        return parts
 
     def decode(self) -> None:
         """Decode all that moved, as it is in the new version.

@@ -25,7 +25,7 @@ from exporter.timestamps import Timestamp
 Mode = Literal["live", "baseline", "fresh", "catch_up", "left", "refresh"]
 
 
-class Head(Struct):
+class Head(Struct, gc=False):
     """The part of an object's metadata that says which object and which version it is."""
 
     name: str
@@ -34,11 +34,11 @@ class Head(Struct):
     resource_version: str = msgspec.field(default="", name="resourceVersion")
 
 
-class _Object(Struct):
+class _Object(Struct, gc=False):
     metadata: Head
 
 
-class Observation(Struct, frozen=True):
+class Observation(Struct, frozen=True, gc=False):
     """One object as a watch or a list showed it.
 
     Args:

@@ -28,7 +28,7 @@ from exporter.changes.pointer import Pattern, below, compile_patterns
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 MASK = "<redacted>"
@@ -106,19 +106,23 @@ _KEY_STEMS = (b"pass", b"pwd", b"secret", b"token", b"cred", b"key", b"dsn", b"j
               b"connection", b"configjson", b"pem", b"cookie")  # fmt: skip
 
 
-def _any_of(literals: Iterable[bytes]) -> Any:  # noqa: ANN401 - untyped package
+def _any_of(literals: Iterable[bytes]) -> Callable[[bytes], object]:
     """Compile a search for any of several literals, in upper or lower case, in one pass over bytes."""
     options = re2.Options()
     options.case_sensitive = False
     options.never_capture = True
     options.encoding = re2.Options.Encoding.LATIN1
-    return re2.compile(b"|".join(re2.escape(literal) for literal in literals), options)
+    found = re2.Set.SearchSet(options)  # says whether, not where, which takes half the time of a pattern's `search`
+    found.Add(b"|".join(re2.escape(literal) for literal in literals))
+    found.Compile()
+    search: Callable[[bytes], object] = found.Match
+    return search
 
 
 # A server that escapes letters or slashes could hide a literal from the search: then every string is looked at.
-_MAY_HOLD_SHAPE = _any_of({b"\\u", b"\\/"}.union(*(literals for _, literals in _SHAPES)))
+_may_hold_shape = _any_of({b"\\u", b"\\/"}.union(*(literals for _, literals in _SHAPES)))
 # The usual answer is no to both: one pass gives it.
-_MAY_HOLD_ANY = _any_of({*_KEY_STEMS, b"\\u", b"\\/"}.union(*(literals for _, literals in _SHAPES)))
+_may_hold_any = _any_of({*_KEY_STEMS, b"\\u", b"\\/"}.union(*(literals for _, literals in _SHAPES)))
 
 
 class Redactor:
@@ -157,9 +161,9 @@ class Redactor:
         self._declared = passwords
         patterns = self.names(secret=secret, passwords=passwords)
         self._by_place = bool(patterns)
-        if not patterns and _MAY_HOLD_ANY.search(raw) is None:
+        if not patterns and not _may_hold_any(raw):
             return obj
-        shapes = _MAY_HOLD_SHAPE.search(raw) is not None
+        shapes = bool(_may_hold_shape(raw))
         redacted: dict[str, Any] = self._mapping(obj, patterns, shapes=shapes)
         return redacted
 
@@ -283,7 +287,7 @@ def mark(digest: str) -> str:
 
 def may_hold_secret(parts: Iterable[bytes | msgspec.Raw]) -> bool:
     """Tell cheaply whether parts of an object, names of fields and their JSON, may hold a secret or name one."""
-    return _MAY_HOLD_ANY.search(b"\n".join(parts)) is not None
+    return bool(_may_hold_any(b"\n".join(parts)))
 
 
 def redact_text(text: str) -> str:

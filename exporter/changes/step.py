@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from exporter.batch import Batch
 
 
-class Step(Struct, frozen=True):
+class Step(Struct, frozen=True, gc=False):
     """One step in the life of an object.
 
     Args:

@@ -24,7 +24,7 @@ from exporter.changes.redact import mask
 from exporter.changes.schema import NO_SCHEMA
 from exporter.changes.shallow import shallow
 from exporter.changes.step import Step
-from exporter.changes.version import Fields, Version, opaque, unpack
+from exporter.changes.version import Fields, Version, opaque, pack, unpack
 from exporter.changes.writer import find_writer
 from exporter.model import UNRESOLVED, Change, Stored, change_id
 from exporter.timestamps import normalise, to_nanoseconds
@@ -54,7 +54,7 @@ _NOTHING = Fields(b"{}")
 _UNBORN = Fields(b'{"generation":0}')
 
 
-class _Recent(Struct, frozen=True):
+class _Recent(Struct, frozen=True, gc=False):
     """A version at hand: as it was stored, as it can be looked into, and whether it had no secret."""
 
     stored: Stored
@@ -129,7 +129,7 @@ class Tracker:
                 self._recent.pop(key, None)
                 version, _ = self._read(seen, batch)
                 self._follow(Step(seen.type, key, old.uid, seen.observed, new=version), batch)
-                batch.objects[key] = Stored(old.uid, old.resource_version, version.pack())
+                batch.objects[key] = Stored(old.uid, old.resource_version, pack(version.raw))
         elif seen.event == "deleted":
             if old is not None:
                 self._delete(seen, key, old, batch, cut)
@@ -188,7 +188,7 @@ class Tracker:
         if restored and seen.mode == "catch_up":
             self._went_backwards(seen.scope)  # before there is an id: what it tells may have been told once
         version, untouched = self._read(seen, batch)
-        stored = Stored(seen.head.uid, seen.head.resource_version, version.pack())
+        stored = Stored(seen.head.uid, seen.head.resource_version, pack(version.raw))
         if seen.mode == "baseline":
             self._follow(Step(seen.type, key, seen.head.uid, seen.observed, new=version), batch)
             batch.objects[key] = stored
@@ -225,9 +225,10 @@ class Tracker:
             was, known = recent.version, recent.untouched
         else:
             was, known = self._held(seen.type, old, cut), False
-        move, untouched = self._move(seen, batch, was, known=known)
+        schema = self._schema(seen.type)
+        move, untouched = self._move(seen, batch, was, schema, known=known)
         version = move.new
-        stored = Stored(seen.head.uid, seen.head.resource_version, version.pack())
+        stored = Stored(seen.head.uid, seen.head.resource_version, pack(version.raw))
         if seen.mode == "baseline":
             self._follow(Step(seen.type, key, old.uid, seen.observed, old=was, new=version), batch)
             batch.objects[key] = stored
@@ -235,7 +236,7 @@ class Tracker:
         sections = take_apart(move)
         meta = version.metadata
         change = classify(move, sections)
-        fields, truncated = self._fields(seen.type, sections)
+        fields, truncated = _fields(schema, sections)
         came, went = move.came(), move.went()
         writer, time = find_writer(self._writers, version.entries, came, went, change=change, fields=fields)
         whole = bool(fields) and not truncated  # what was cut off may be anything
@@ -319,27 +320,15 @@ class Tracker:
             batch.unreadable += 1
             return opaque(seen.raw, seen.head), False
 
-    def _move(self, seen: Observation, batch: Batch, was: Version, *, known: bool) -> tuple[Move, bool]:
+    def _move(self, seen: Observation, batch: Batch, was: Version, schema: Schema, *, known: bool) -> tuple[Move, bool]:
         """Read a version after the one before it, only what moved if that is known to hold no secret."""
         if known:
-            move = read_move(
-                self._redactor, seen.raw, was,
-                secret=_is_secret(seen.type), passwords=self._schema(seen.type).passwords,
-            )  # fmt: skip
+            secret = _is_secret(seen.type)
+            move = read_move(self._redactor, seen.raw, was, secret=secret, passwords=schema.passwords)
             if move is not None:
                 return move, True
         version, untouched = self._read(seen, batch)
         return Move(was, version), untouched
-
-    def _fields(self, resource_type: ResourceType, sections: Sections) -> tuple[tuple[FieldChange, ...], bool]:
-        diff = Diff(self._schema(resource_type).list_keys)
-        if any(sections.content):
-            diff.compare(*sections.content)
-        if any(sections.metadata):
-            diff.compare(*sections.metadata, "/metadata", ("metadata",))
-        if sections.status != (UNSET, UNSET):
-            diff.compare(*sections.status, "/status", ("status",))
-        return tuple(diff.fields), diff.truncated
 
     def _change(
         self,
@@ -380,6 +369,18 @@ class Tracker:
             heartbeat=heartbeat,
             gap=gap,
         )
+
+
+def _fields(schema: Schema, sections: Sections) -> tuple[tuple[FieldChange, ...], bool]:
+    """Tell which fields moved, and whether something of that was cut off."""
+    diff = Diff(schema.list_keys)
+    if any(sections.content):
+        diff.compare(*sections.content)
+    if any(sections.metadata):
+        diff.compare(*sections.metadata, "/metadata", ("metadata",))
+    if sections.status != (UNSET, UNSET):
+        diff.compare(*sections.status, "/status", ("status",))
+    return tuple(diff.fields), diff.truncated
 
 
 def _is_over(seen: Observation, held: Stored) -> bool:

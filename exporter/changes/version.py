@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from itertools import compress
+from operator import ne
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -76,9 +78,9 @@ class Fields:
     def moved(self, old: Fields, but: str) -> list[str]:
         """Name the fields, but for one, whose bytes are not those of another version."""
         mine, its = self.fields, old.fields
+        if [*mine] == [*its]:  # as nearly always; then all are compared by one call
+            return [name for name in compress(mine, map(ne, mine.values(), its.values())) if name != but]
         names = [name for name, raw in mine.items() if name != but and its.get(name) != raw]
-        if its.keys() <= mine.keys():
-            return names
         return names + [name for name in its if name not in mine and name != but]
 
     def forget(self) -> None:
@@ -115,12 +117,8 @@ class Version(Fields):
 
     def forget(self) -> None:
         """Let go of what was decoded: to decode it again costs less than to walk over a hundred small objects."""
-        super().forget()
+        self._values = {}
         self.metadata.forget()
-
-    def pack(self) -> bytes:
-        """Compress it for the journal."""
-        return pack(self.raw)
 
 
 def pack(raw: bytes) -> bytes:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MAX_DIFFERENCES = 100
 
 
-class Difference(Struct, frozen=True):
+class Difference(Struct, frozen=True, gc=False):
     """One declared field that is not as declared, before it is masked.
 
     Args:

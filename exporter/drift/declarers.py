@@ -99,7 +99,7 @@ _CLASSES: dict[WriterClass, int] = {"gitops": 2, "unknown": 1, "human": 0}
 _NO_CONTENT = frozenset({"f:metadata", "f:status", "f:operation", "."})
 
 
-class Declarer(Struct, frozen=True):
+class Declarer(Struct, frozen=True, gc=False):
     """Who declares one object.
 
     Args:

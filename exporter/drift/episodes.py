@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from exporter.records import DriftState, Finding, ResolvedBy, SinceSource
 
 
-class Turn(Struct, frozen=True):
+class Turn(Struct, frozen=True, gc=False):
     """What a look comes to.
 
     Args:

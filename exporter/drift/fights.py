@@ -28,7 +28,7 @@ _WRITES = 6
 _FIELDS = 16
 
 
-class Field(Struct, frozen=True, array_like=True):
+class Field(Struct, frozen=True, gc=False, array_like=True):
     """One field that somebody took from somebody else.
 
     Args:
@@ -52,7 +52,7 @@ class Field(Struct, frozen=True, array_like=True):
         return tuple(sorted({who for who, _ in self.writes if who}))
 
 
-class Fights(Struct, frozen=True, array_like=True, omit_defaults=True):
+class Fights(Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
     """The fields of one object over which somebody may fight."""
 
     fields: tuple[Field, ...] = ()

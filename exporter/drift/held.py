@@ -34,7 +34,7 @@ _LATEST = 2**63 - 1
 _SHOWN: frozenset[DriftState] = frozenset({"drifted", "flapping"})
 
 
-class Episode(Struct, frozen=True, array_like=True, omit_defaults=True):
+class Episode(Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
     """Something is not as declared, from the first look that found it to the end of the time to clear.
 
     Args:
@@ -63,7 +63,7 @@ class Episode(Struct, frozen=True, array_like=True, omit_defaults=True):
     change: str = ""
 
 
-class Held(Struct, frozen=True, array_like=True, omit_defaults=True):
+class Held(Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
     """One object's drift.
 
     Args:

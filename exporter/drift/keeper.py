@@ -42,7 +42,7 @@ _TAKING = frozenset({"spec", "metadata"})
 _WHOLE = ""
 
 
-class _Status(Struct):
+class _Status(Struct, gc=False):
     """All of a status that has to be known of every version."""
 
     seen: Any = msgspec.field(default=None, name="observedGeneration")

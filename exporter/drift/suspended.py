@@ -42,7 +42,7 @@ _PAUSES = {
 }
 
 
-class Pause(Struct, frozen=True):
+class Pause(Struct, frozen=True, gc=False):
     """Whether an object is let be.
 
     Args:

@@ -16,7 +16,7 @@ from exporter.records import BaselineName, Confidence, DriftFlag, Finding
 from exporter.timestamps import Timestamp
 
 
-class Subject(Struct, frozen=True):
+class Subject(Struct, frozen=True, gc=False):
     """One live object, without its secrets.
 
     Args:
@@ -35,7 +35,7 @@ class Subject(Struct, frozen=True):
     observed: Timestamp | str = ""
 
 
-class Declared(Struct, frozen=True, kw_only=True):
+class Declared(Struct, frozen=True, gc=False, kw_only=True):
     """What a baseline says was declared of an object.
 
     Args:
@@ -58,7 +58,7 @@ class Declared(Struct, frozen=True, kw_only=True):
     declarer: str = ""
 
 
-class ToolVerdict(Struct, frozen=True):
+class ToolVerdict(Struct, frozen=True, gc=False):
     """What another tool says of an object that it declares.
 
     Args:
@@ -73,7 +73,7 @@ class ToolVerdict(Struct, frozen=True):
     suspended: str = ""
 
 
-class Memory(Struct, frozen=True, omit_defaults=True, array_like=True):
+class Memory(Struct, frozen=True, gc=False, omit_defaults=True, array_like=True):
     """What the next evaluation of the object has to know of this one. Kept in the journal, so it is small.
 
     Args:
@@ -92,7 +92,7 @@ class Memory(Struct, frozen=True, omit_defaults=True, array_like=True):
     kept: bytes = b""
 
 
-class Evaluation(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Evaluation(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What one look at one version found, whatever the time.
 
     Args:

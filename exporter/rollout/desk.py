@@ -44,7 +44,7 @@ class Book(Protocol):
         """Say to which rollout the change of this step belongs."""
 
 
-class Running(Struct, frozen=True):
+class Running(Struct, frozen=True, gc=False):
     """A rollout that is open: of which object, what is kept of that, and the rollout in it."""
 
     key: ObjectKey

@@ -32,7 +32,7 @@ EARLIER = 2_000_000_000
 BegunT = TypeVar("BegunT", bound=Begun)
 
 
-class _Spot(Struct, frozen=True):
+class _Spot(Struct, frozen=True, gc=False):
     """A rollout to which another one can belong: of which object, where it is told, and when it began."""
 
     key: ObjectKey

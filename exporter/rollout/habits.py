@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MUTE = 3
 
 
-class Habits(Struct, frozen=True, array_like=True, omit_defaults=True):
+class Habits(Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
     """What is known of a type.
 
     Args:

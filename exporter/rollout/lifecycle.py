@@ -34,14 +34,14 @@ MAX_MARKS = 64
 MAX_PATHS = 32
 
 
-class Place(Struct, frozen=True):
+class Place(Struct, frozen=True, gc=False):
     """What ids are made of: which cluster, and how often its history has gone backwards."""
 
     cluster_uid: str
     epoch: int = 0
 
 
-class End(Struct, frozen=True):
+class End(Struct, frozen=True, gc=False):
     """How and when a rollout has ended; without a result when not a word was said of it, and nothing is to be told."""
 
     result: RolloutEnd | None

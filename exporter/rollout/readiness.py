@@ -33,7 +33,7 @@ MAX_MESSAGE = 512
 _STATUSES = ("True", "False", "Unknown")
 
 
-class Condition(Struct, frozen=True, omit_defaults=True):
+class Condition(Struct, frozen=True, gc=False, omit_defaults=True):
     """One condition of an object, or its phase, whose `type` is then a pointer.
 
     Args:
@@ -54,7 +54,7 @@ class Condition(Struct, frozen=True, omit_defaults=True):
     good: bool | UnsetType = UNSET
 
 
-class Readiness(Struct, frozen=True, omit_defaults=True):
+class Readiness(Struct, frozen=True, gc=False, omit_defaults=True):
     """What an object says.
 
     Args:

@@ -37,7 +37,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     probation: int = 300 * _SECOND
 
 
-class Mark(Struct, frozen=True, omit_defaults=True):
+class Mark(Struct, frozen=True, gc=False, omit_defaults=True):
     """A condition came to a status; `type` is empty where the controller came to see the generation.
 
     Args:
@@ -57,7 +57,7 @@ class Mark(Struct, frozen=True, omit_defaults=True):
     since: Timestamp | UnsetType = UNSET
 
 
-class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Open(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A rollout that has not ended.
 
     Args:
@@ -102,7 +102,7 @@ class Open(Struct, frozen=True, omit_defaults=True, kw_only=True):
     children: tuple[Rollout, ...] = ()
 
 
-class Held(Struct, frozen=True, omit_defaults=True):
+class Held(Struct, frozen=True, gc=False, omit_defaults=True):
     """A rollout that has ended and is not told yet: what it belongs to, or what belongs to it, may not be seen yet.
 
     Args:
@@ -119,7 +119,7 @@ class Held(Struct, frozen=True, omit_defaults=True):
     owners: tuple[str, ...] = ()
 
 
-class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Kept(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What is kept of an object.
 
     Args:
@@ -191,7 +191,7 @@ class Kept(Struct, frozen=True, omit_defaults=True, kw_only=True):
         return bool(self.open or self.unready or self.overdue or self.held)
 
 
-class Look(Struct, frozen=True, kw_only=True):
+class Look(Struct, frozen=True, gc=False, kw_only=True):
     """One look at an object.
 
     Args:

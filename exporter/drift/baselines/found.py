@@ -22,7 +22,7 @@ def _declares_nothing(_name: str) -> bool:
     return False
 
 
-class Found(Struct, frozen=True, kw_only=True):
+class Found(Struct, frozen=True, gc=False, kw_only=True):
     """What a baseline found.
 
     Args:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from exporter.drift.look import Look
 
 
-class _Projection(Struct, frozen=True, array_like=True):
+class _Projection(Struct, frozen=True, gc=False, array_like=True):
     """What is kept of an object.
 
     Args:
