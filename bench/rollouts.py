@@ -95,9 +95,8 @@ def follow(folder: Path, todo: list[Step], *, rollouts: bool) -> tuple[float, Jo
     for first in range(0, len(todo), GROUP_RECORDS):
         batch = Batch()
         for step in todo[first : first + GROUP_RECORDS]:
-            told = keepers.step(step, batch)
-            if told is not None:
-                batch.changes.append(told)
+            batch.take(step)
+        keepers.follow(batch)
         journal.commit(batch)
     return time.process_time() - began, journal
 

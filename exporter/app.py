@@ -281,7 +281,6 @@ class Exporter:
             schema=self._follower.schema,
             went_backwards=self._follower.backwards,
             ignore=compile_patterns(config.changes.ignore_paths),
-            follow=keepers.step,
             epoch=journal.epoch,
         )
         self._ingest = Ingest(self._inbox, self._tracker, journal, metrics, health, keepers)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
+    from exporter.changes.step import Step
     from exporter.model import Change, Checkpoint, ObjectKey, ResourceType, Scope, Stored, Tombstone
     from exporter.records import Record, State
 
@@ -24,6 +25,8 @@ class Batch:
 
     Attributes:
         changes: in their order
+        steps: what became of objects and no keeper has taken in yet, each with the place of its change in `changes`
+        heard: how many of those steps each keeper has taken in, by its name; only while that is under way
         records: what keepers conclude from them; written after the changes
         states: what each keeper keeps of an object, by (its name, object); None removes it
         tallied: by how much the objects grow of which it keeps (its name, group, plural, namespace, tally)
@@ -40,6 +43,8 @@ class Batch:
     """
 
     changes: list[Change] = field(default_factory=list)
+    steps: list[tuple[Step, int]] = field(default_factory=list)
+    heard: dict[str, int] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     states: dict[tuple[str, ObjectKey], State | None] = field(default_factory=dict)
     objects: dict[ObjectKey, Stored | None] = field(default_factory=dict)
@@ -52,6 +57,12 @@ class Batch:
     unreadable: int = 0
     truncated: int = 0
     forgotten: int = 0
+
+    def take(self, step: Step) -> None:
+        """Take in what became of an object, with the change that is told of it, if there is one."""
+        self.steps.append((step, len(self.changes)))
+        if step.change is not None:
+            self.changes.append(step.change)
 
     def count(self, resource_type: ResourceType, namespace: str, by: int) -> None:
         """Note that there are more, or fewer, objects of a type in a namespace."""

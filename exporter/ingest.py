@@ -201,8 +201,19 @@ class Ingest:
                 # What was done of it stays in the batch, and is not done twice.
                 await self._again(error, partial(self._take_again, item, batch))
             if number % _TURN == 0:
+                await self._follow(batch)
                 await asyncio.sleep(0)
+        await self._follow(batch)
         return batch
+
+    async def _follow(self, batch: Batch) -> None:
+        try:
+            self._keepers.follow(batch)
+        except (sqlite3.Error, JournalError) as error:
+            await self._again(error, partial(self._follow_again, batch))
+
+    async def _follow_again(self, batch: Batch) -> None:
+        self._keepers.follow(batch)
 
     def _take_in(self, item: Item, batch: Batch) -> None:
         try:

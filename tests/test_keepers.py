@@ -16,6 +16,7 @@ from exporter.keepers import Book, Keepers
 from exporter.metrics.health import Health
 from tests.changes.objects import KEY, WIDGET, at
 from tests.journal.test_records import record, state
+from tests.journal.test_store import change
 
 
 if TYPE_CHECKING:
@@ -62,6 +63,12 @@ class Office:
         self.health = Health()
         self.keepers = Keepers(keepers, self.journal.states, self.health)
 
+    def follow(self, batch: Batch, *steps: Step) -> None:
+        """Let steps be taken in."""
+        for step in steps:
+            batch.take(step)
+        self.keepers.follow(batch)
+
     def errors(self, name: str) -> float | None:
         """Count the errors of a keeper; None where no such series is shown."""
         total = "customresource_exporter_evaluation_errors_total"
@@ -81,7 +88,7 @@ def test_a_bug_in_one_keeper_costs_no_other_and_is_counted() -> None:
     """Nothing of the one that failed is in the batch, all of the others is."""
     office = Office(Notes("first"), Notes("second", broken), Notes("third"))
     batch = Batch()
-    office.keepers.step(STEP, batch)
+    office.follow(batch, STEP)
 
     assert {name for name, _ in batch.states} == {"first", "third"}
     assert len(batch.records) == 2
@@ -90,23 +97,26 @@ def test_a_bug_in_one_keeper_costs_no_other_and_is_counted() -> None:
 
 @pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), JournalError("cannot be read")])
 def test_a_journal_that_cannot_be_read_leaves_nothing_half_done(error: Exception) -> None:
-    """The step is told again from its beginning, so nothing of it may be in the batch; and it is no bug."""
-    failures = [error]
+    """The keeper that met it is told that step again from its beginning, nobody hears twice; and it is no bug."""
+    results: list[Exception | None] = [None, error, None, None]
 
     def fails() -> None:
-        if failures:
-            raise failures.pop()
+        if (result := results.pop(0)) is not None:
+            raise result
 
-    office = Office(Notes("first"), Notes("second", fails))
+    office = Office(Notes("first"), Notes("second", fails), Notes("third"))
     batch = Batch()
     with pytest.raises(type(error)):
-        office.keepers.step(STEP, batch)
-    assert batch == Batch()
-    office.keepers.step(STEP, batch)
-
+        office.follow(batch, STEP, STEP, replace(STEP, key=OTHER))
     assert {name: kept.line for (name, _), kept in batch.states.items() if kept} == {"first": b"s", "second": b"s"}
-    assert (len(batch.records), office.errors("second")) == (2, 0)
-    assert sorted(batch.tallied.values()) == [1, 1]
+    office.follow(batch)
+
+    lines = {place: kept.line for place, kept in batch.states.items() if kept}
+    assert lines == {
+        (name, key): b"ss" if key == KEY else b"s" for name in ("first", "second", "third") for key in (KEY, OTHER)
+    }
+    assert (len(batch.records), office.errors("second")) == (9, 0)
+    assert sorted(batch.tallied.values()) == [2, 2, 2]
 
 
 def test_a_keeper_that_fails_at_its_time_is_not_asked_again_for_ever() -> None:
@@ -131,13 +141,30 @@ def test_a_keeper_sees_what_the_steps_before_left_committed_or_not() -> None:
     office = Office(Notes("k"))
     office.journal.commit(Batch(states={("k", KEY): state(b"s", tally="old")}))
     batch = Batch()
-    for _ in range(3):
-        office.keepers.step(STEP, batch)
+    office.follow(batch, STEP, STEP)
+    office.follow(batch, STEP)
     kept = batch.states["k", KEY]
 
     assert (kept and kept.line, len(batch.records)) == (b"ssss", 3)
     place = ("k", "example.com", "widgets", "team-a")
     assert {series: by for series, by in batch.tallied.items() if by} == {(*place, "old"): -1, (*place, "a"): 1}
+
+
+def test_a_change_is_told_with_the_rollout_that_it_belongs_to() -> None:
+    """Of several changes in a batch it is the one of that step; a step without a change has none to be told."""
+
+    class Belonging(Notes):
+        def step(self, step: Step, book: Book) -> None:
+            if step.key == OTHER:
+                book.belong("trace", "span")
+
+    changes = [change(1), change(2), change(3)]
+    steps = [replace(STEP, change=one) for one in changes]
+    steps[1] = replace(steps[1], key=OTHER)
+    batch = Batch()
+    Office(Notes("first"), Belonging("second")).follow(batch, steps[0], replace(STEP, key=OTHER), *steps[1:])
+
+    assert batch.changes == [changes[0], replace(changes[1], trace="trace", span="span"), changes[2]]
 
 
 def test_what_was_never_kept_is_not_removed() -> None:
@@ -160,7 +187,7 @@ def test_what_happened_in_the_same_batch_comes_before_the_time() -> None:
     office = Office(keeper)
     office.journal.commit(Batch(states={("k", KEY): state(due=5), ("k", OTHER): state(due=6)}))
     batch = Batch()
-    office.keepers.step(STEP, batch)
+    batch.take(STEP)
     office.keepers.time(9, 100, batch)
 
     assert keeper.times == [OTHER]

@@ -116,7 +116,7 @@ async def live(directory: Path, clock: Clock, statements: int) -> Told | None:
     keeper = DriftKeeper(settings, surroundings, lambda: ("c", 0), lambda _: None)
     keepers = Keepers([keeper], journal.states, health)
     tracker = Tracker(
-        cluster_uid="c", redactor=Redactor(b"k"), writers=WriterTable(), follow=keepers.step,
+        cluster_uid="c", redactor=Redactor(b"k"), writers=WriterTable(),
         stored=journal.object, buried=journal.tombstone,
     )  # fmt: skip
     try:

@@ -6,19 +6,12 @@ and still the first thing that a follower knows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 from msgspec import Struct
 
 from exporter.changes.entries import Entry
 from exporter.changes.version import Version
 from exporter.model import Change, ObjectKey, ResourceType
 from exporter.timestamps import Timestamp
-
-
-if TYPE_CHECKING:
-    from exporter.batch import Batch
 
 
 class Step(Struct, frozen=True, gc=False):
@@ -45,8 +38,3 @@ class Step(Struct, frozen=True, gc=False):
     old: Version | None = None
     new: Version | None = None
     went: tuple[Entry, ...] = ()
-
-
-# Takes a step in, puts what follows from it into the batch, and gives the change back as it is to be told, if there is
-# one: with the rollout that it belongs to. Must not raise: the change itself must not be lost.
-Follow = Callable[[Step, "Batch"], Change | None]

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from exporter.changes.pointer import Pattern
     from exporter.changes.redact import Redactor
     from exporter.changes.schema import Schema
-    from exporter.changes.step import Follow
     from exporter.changes.writer import WriterTable
     from exporter.model import ChangeType, Event, FieldChange, ObjectKey, ResourceType, Scope, Tombstone, Writer
     from exporter.timestamps import Timestamp
@@ -62,11 +61,6 @@ class _Recent(Struct, frozen=True, gc=False):
     untouched: bool
 
 
-def _nobody(step: Step, _batch: Batch) -> Change | None:
-    """Follow nothing."""
-    return step.change
-
-
 class Tracker:
     """Turns observations into changes.
 
@@ -78,7 +72,6 @@ class Tracker:
         stored: looks up the last-seen version of an object
         buried: looks up the tombstone of an object
         schema: looks up what is known of a type's schema
-        follow: is told what became of each object, before that is in the batch: where it raises, nothing is
         went_backwards: is called when a list shows that the server's history did; may set another epoch
         epoch: part of every change id
 
@@ -95,7 +88,6 @@ class Tracker:
         schema: Callable[[ResourceType], Schema] = lambda _: NO_SCHEMA,
         went_backwards: Callable[[Scope], None] = lambda _: None,
         ignore: tuple[Pattern, ...] = (),
-        follow: Follow = _nobody,
         epoch: int = 0,
     ) -> None:
         self.epoch = epoch
@@ -107,7 +99,6 @@ class Tracker:
         self._schema = schema
         self._went_backwards = went_backwards
         self._ignore = ignore
-        self._follow = follow
         self._recent: dict[ObjectKey, _Recent] = {}
 
     def observe(self, seen: Observation, batch: Batch) -> None:
@@ -128,7 +119,7 @@ class Tracker:
             if old is not None and old.resource_version == seen.head.resource_version:
                 self._recent.pop(key, None)
                 version, _ = self._read(seen, batch)
-                self._follow(Step(seen.type, key, old.uid, seen.observed, new=version), batch)
+                batch.take(Step(seen.type, key, old.uid, seen.observed, new=version))
                 batch.objects[key] = Stored(old.uid, old.resource_version, pack(version.raw))
         elif seen.event == "deleted":
             if old is not None:
@@ -174,12 +165,12 @@ class Tracker:
             self._gone(Step(resource_type, key, uid, observed, told), batch)
 
     def review(self, resource_type: ResourceType, key: ObjectKey, observed: Timestamp, batch: Batch) -> None:
-        """Tell who follows of an object as it is, or that it is not there: what it is judged by has changed."""
+        """Have an object looked at as it is, or that it is not there: what it is judged by has changed."""
         held = self._last(key, batch)
         if held is None:
-            self._follow(Step(resource_type, key, "", observed), batch)
+            batch.take(Step(resource_type, key, "", observed))
         else:
-            self._follow(Step(resource_type, key, held.uid, observed, new=self._held(resource_type, held)), batch)
+            batch.take(Step(resource_type, key, held.uid, observed, new=self._held(resource_type, held)))
 
     # -- the four things that can happen ----------------------------------------------------------------------
 
@@ -190,7 +181,7 @@ class Tracker:
         version, untouched = self._read(seen, batch)
         stored = Stored(seen.head.uid, seen.head.resource_version, pack(version.raw))
         if seen.mode == "baseline":
-            self._follow(Step(seen.type, key, seen.head.uid, seen.observed, new=version), batch)
+            batch.take(Step(seen.type, key, seen.head.uid, seen.observed, new=version))
             batch.objects[key] = stored
             batch.count(seen.type, key.namespace, 1)
             return
@@ -209,10 +200,9 @@ class Tracker:
             seen.type, key, seen.head.uid, "added", change, seen.observed, writer,
             meta=meta, happened=created, gap=seen.mode == "catch_up",
         )  # fmt: skip
-        told = self._follow(Step(seen.type, key, seen.head.uid, seen.observed, told, new=version), batch) or told
+        batch.take(Step(seen.type, key, seen.head.uid, seen.observed, told, new=version))
         if seen.mode == "catch_up" and not (restored or seen.scope.selectors):
             batch.coalesced += _swallowed(_UNBORN, meta)
-        batch.changes.append(told)
         batch.objects[key] = stored
         batch.count(seen.type, key.namespace, 1)
         self._remember(key, _Recent(stored, version, untouched))
@@ -230,7 +220,7 @@ class Tracker:
         version = move.new
         stored = Stored(seen.head.uid, seen.head.resource_version, pack(version.raw))
         if seen.mode == "baseline":
-            self._follow(Step(seen.type, key, old.uid, seen.observed, old=was, new=version), batch)
+            batch.take(Step(seen.type, key, old.uid, seen.observed, old=was, new=version))
             batch.objects[key] = stored
             return
         sections = take_apart(move)
@@ -250,12 +240,10 @@ class Tracker:
             meta=meta, happened=happened, fields=fields, truncated=truncated, heartbeat=heartbeat,
             gap=seen.mode == "catch_up",
         )  # fmt: skip
-        step = Step(seen.type, key, old.uid, seen.observed, told, was, version, tuple(went))
-        told = self._follow(step, batch) or told
+        batch.take(Step(seen.type, key, old.uid, seen.observed, told, was, version, tuple(went)))
         if seen.mode == "catch_up":
             batch.coalesced += _swallowed(was.metadata, meta)
         batch.truncated += truncated
-        batch.changes.append(told)
         batch.objects[key] = stored
         self._remember(key, _Recent(stored, version, untouched))
 
@@ -278,10 +266,9 @@ class Tracker:
 
     def _gone(self, step: Step, batch: Batch) -> None:
         """Let an object go, and tell so if there is a change to be told."""
-        told = self._follow(step, batch) or step.change
-        if told is not None:
+        batch.take(step)
+        if step.change is not None:
             self._graves.bury(step.key, step.uid, step.observed, batch)
-            batch.changes.append(told)
         batch.objects[step.key] = None
         self._recent.pop(step.key, None)
         batch.count(step.type, step.key.namespace, -1)
@@ -307,7 +294,6 @@ class Tracker:
         """Keep a version at hand, in place of the one that was longest not touched."""
         if len(self._recent) >= _RECENT:
             del self._recent[next(iter(self._recent))]
-        recent.version.forget()
         self._recent[key] = recent
 
     def _read(self, seen: Observation, batch: Batch) -> tuple[Version, bool]:

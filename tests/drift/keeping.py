@@ -87,7 +87,6 @@ class Life:
             writers=WriterTable(),
             stored=self._stored.get,
             buried=self._buried.get,
-            follow=lambda step, _: self.keeper.step(step, self),
         )
 
     # -- what happens -----------------------------------------------------------------------------------------
@@ -159,6 +158,8 @@ class Life:
             else:
                 self._stored[key] = stored
         self._buried.update(batch.tombstones)
+        for step, _ in batch.steps:
+            self.keeper.step(step, self)
         return batch.changes
 
     def _review(self, places: Iterable[Place]) -> None:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from exporter.changes.observation import Mode
-    from exporter.changes.step import Step
     from exporter.model import Stored, Tombstone
     from exporter.records import Record, Verdict
     from tests.drift.truth import recorded
@@ -84,7 +83,6 @@ class Replay:
             stored=self._stored.get,
             buried=self._buried.get,
             schema=lambda _: PUMPS.schema,
-            follow=self._step,
         )
 
     def play(self, events: Iterable[recorded.Event], mode: Mode = "live") -> Verdict | None:
@@ -114,6 +112,9 @@ class Replay:
             else:
                 self._stored[key] = stored
         self._buried.update(batch.tombstones)
+        for step, _ in batch.steps:
+            self._key = step.key
+            self._keeper.step(step, self)
 
     def _wait(self, until: int) -> None:
         asked = 0
@@ -124,10 +125,6 @@ class Replay:
 
     def _due(self) -> int | None:
         return self._state.due if self._state is not None else None
-
-    def _step(self, step: Step, _batch: Batch) -> None:
-        self._key = step.key
-        self._keeper.step(step, self)
 
     # -- the book of one object -------------------------------------------------------------------------------
 

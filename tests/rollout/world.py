@@ -23,7 +23,6 @@ from tests.changes.objects import at
 
 
 if TYPE_CHECKING:
-    from exporter.changes.step import Step
     from exporter.rollout.rules import Rules
 
 
@@ -85,7 +84,6 @@ class World:
             writers=WriterTable(),
             stored=self.stored.get,
             buried=self.buried.get,
-            follow=self.follow,
         )
         self.keeper = self.make_keeper()
 
@@ -149,14 +147,12 @@ class World:
             else:
                 self.stored[key] = stored
         self.buried.update(batch.tombstones)
-        self.changes += batch.changes
-
-    def follow(self, step: Step, _batch: Batch) -> Change | None:
-        """Let the keeper take in a step."""
-        self.pages.belongs = ("", "")
-        self.keeper.step(step, self.pages)
-        trace, span = self.pages.belongs
-        return step.change and msgspec.structs.replace(step.change, trace=trace, span=span)
+        for step, _ in batch.steps:
+            self.pages.belongs = ("", "")
+            self.keeper.step(step, self.pages)
+            if step.change is not None:
+                trace, span = self.pages.belongs
+                self.changes.append(msgspec.structs.replace(step.change, trace=trace, span=span))
 
     def pass_time(self, clock: str | Timestamp) -> None:
         """Let all that is due until then happen, in its order."""
