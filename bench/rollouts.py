@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from bench import machine
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.changes.step import Step
 from exporter.changes.version import Version
 from exporter.ingest import GROUP_RECORDS

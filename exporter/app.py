@@ -58,7 +58,7 @@ from exporter.web.source import WebSource
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from exporter.batch import Series
+    from exporter.changes.batch import Series
     from exporter.config import Config
     from exporter.delivery import Consumer
     from exporter.keepers import Keeper

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from exporter.backoff import Backoff
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.changes.schema import NO_SCHEMA, Schema
 from exporter.errors import ClusterError
 from exporter.ingest import Removed

@@ -19,7 +19,7 @@ import structlog
 from msgspec import Struct
 
 from exporter.backoff import Backoff
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.changes.observation import Observation
 from exporter.errors import JournalError, brief
 from exporter.journal.damage import remedy

@@ -20,7 +20,7 @@ from exporter.errors import JournalError, brief
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exporter.batch import Batch
+    from exporter.changes.batch import Batch
     from exporter.changes.step import Step
     from exporter.metrics.health import Health
     from exporter.model import ObjectKey

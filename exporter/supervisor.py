@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from exporter.batch import Series
+    from exporter.changes.batch import Series
     from exporter.metrics.exposition import Exposition
     from exporter.metrics.health import Health
 

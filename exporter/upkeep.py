@@ -18,7 +18,7 @@ from exporter.journal.damage import remedy
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from exporter.batch import Series
+    from exporter.changes.batch import Series
     from exporter.changes.redact import Redactor
     from exporter.config import JournalLimits
     from exporter.journal.store import Journal

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from exporter import __version__, cli
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.errors import ClusterError, JournalError
 from exporter.journal import read
 from exporter.journal.store import Journal

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.drift.evaluate import NO_MEMORY
 from exporter.drift.held import Episode, Held
 from exporter.drift.keeper import NAME

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.cli import main
 from exporter.journal.store import Journal
 from exporter.model import ObjectKey, ResourceType

@@ -24,7 +24,7 @@ from tests.changes.objects import KEY, SCOPE, WIDGET, seen, widget
 
 
 if TYPE_CHECKING:
-    from exporter.batch import Batch
+    from exporter.changes.batch import Batch
     from exporter.model import ObjectKey, Stored
 
 

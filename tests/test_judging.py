@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from msgspec.structs import replace
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.changes.redact import Redactor
 from exporter.changes.schema import NO_SCHEMA
 from exporter.changes.writer import WriterTable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.changes.step import Step
 from exporter.errors import JournalError
 from exporter.journal.store import Journal

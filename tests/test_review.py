@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from exporter import deadlines, review
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.ingest import Elapsed, Inbox, Review
 from exporter.journal.store import Journal
 from exporter.model import Stored

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from exporter.batch import Series
+    from exporter.changes.batch import Series
     from exporter.journal.store import Journal
     from exporter.metrics.exposition import Exposition
 

@@ -14,7 +14,7 @@ from exporter.model import Tombstone
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exporter.batch import Batch
+    from exporter.changes.batch import Batch
     from exporter.changes.observation import Observation
     from exporter.model import ObjectKey
     from exporter.timestamps import Timestamp

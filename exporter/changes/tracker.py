@@ -33,7 +33,7 @@ from exporter.timestamps import normalise, to_nanoseconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from exporter.batch import Batch
+    from exporter.changes.batch import Batch
     from exporter.changes.observation import Observation
     from exporter.changes.pointer import Pattern
     from exporter.changes.redact import Redactor

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
-    from exporter.batch import Batch
+    from exporter.changes.batch import Batch
     from exporter.model import ObjectKey, Scope
 
     Types = Mapping[tuple[str, str], int]

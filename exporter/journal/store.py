@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from exporter.batch import Batch, Series
+    from exporter.changes.batch import Batch, Series
     from exporter.records import Record
 
 

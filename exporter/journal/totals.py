@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping
 
-    from exporter.batch import Series
+    from exporter.changes.batch import Series
 
 
 def load(connection: sqlite3.Connection) -> dict[Series, float]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct
 
-from exporter.batch import Series
+from exporter.changes.batch import Series
 from exporter.metrics.series import PLACE_LABELS, Family, Lines, label_value
 from exporter.model import CHANGES_OF, WRITER_CLASSES
 from exporter.timestamps import to_nanoseconds
@@ -21,7 +21,7 @@ from exporter.timestamps import to_nanoseconds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from exporter.batch import Batch
+    from exporter.changes.batch import Batch
     from exporter.model import Change
     from exporter.timestamps import Timestamp
 

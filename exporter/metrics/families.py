@@ -12,7 +12,7 @@ from exporter.rollout.keeper import NAME as ROLLOUTS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from exporter.batch import Batch, Series
+    from exporter.changes.batch import Batch, Series
     from exporter.metrics.changes import ChangeMetrics
     from exporter.metrics.drift import DriftMetrics
     from exporter.metrics.rollouts import RolloutMetrics

@@ -17,7 +17,7 @@ from exporter.metrics.series import Family, escape, label_value, number
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from exporter.batch import Series
+    from exporter.changes.batch import Series
 
 _SUM = "sum"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Counter
 
-    from exporter.batch import Series
+    from exporter.changes.batch import Series
     from exporter.model import ObjectKey
     from exporter.records import State
 

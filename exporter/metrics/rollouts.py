@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Counter
 
-    from exporter.batch import Batch, Series
+    from exporter.changes.batch import Batch, Series
     from exporter.metrics.objects import Row
     from exporter.model import ObjectKey
     from exporter.records import Record, State

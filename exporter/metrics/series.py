@@ -15,7 +15,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from exporter.batch import Series
+    from exporter.changes.batch import Series
 
 PLACE_LABELS = ("customresource_group", "customresource_kind", "namespace")
 MAX_LABEL_BYTES = 128

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.changes.observation import Mode, Observation, read_head
 from exporter.changes.redact import Redactor
 from exporter.changes.schema import NO_SCHEMA, Schema

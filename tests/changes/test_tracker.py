@@ -9,7 +9,7 @@ import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.changes.diff import Diff
 from exporter.changes.observation import Head, Mode, Observation
 from exporter.changes.pointer import compile_patterns

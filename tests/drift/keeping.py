@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.changes.observation import Observation, read_head
 from exporter.changes.redact import Redactor
 from exporter.changes.schema import Schema

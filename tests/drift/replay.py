@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.changes.observation import Observation, read_head
 from exporter.changes.redact import Redactor
 from exporter.changes.tracker import Tracker

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from exporter.batch import Batch
+    from exporter.changes.batch import Batch
     from exporter.config import Config
     from tests.faults.model import Server
     from tests.faults.witness import Witness

@@ -21,7 +21,7 @@ from tests.faults.model import TYPES, Version
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exporter.batch import Batch
+    from exporter.changes.batch import Batch
     from exporter.journal.store import Journal
     from exporter.model import Checkpoint, FieldChange, Scope
     from tests.faults.model import Server

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.errors import DamagedError, JournalError
 from exporter.journal.files import COPIES
 from exporter.journal.read import FILE_NAME, open_reader

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.changes.redact import Redactor
 from exporter.config import JournalLimits
 from exporter.errors import JournalError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec import UNSET
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.history import changes
 from exporter.journal.read import FILE_NAME, open_reader
 from exporter.journal.store import Journal

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.journal.store import Journal
 from exporter.model import Checkpoint, ObjectKey, Stored
 from exporter.records import State

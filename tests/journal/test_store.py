@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.errors import JournalError
 from exporter.history import changes
 from exporter.journal.read import FILE_NAME, open_reader

@@ -30,7 +30,7 @@ from exporter.timestamps import Timestamp
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exporter.batch import Series
+    from exporter.changes.batch import Series
 
 EARLY = Timestamp("2026-01-31T12:00:00.250000Z")
 LATE = Timestamp("2026-01-31T12:00:05.500000Z")

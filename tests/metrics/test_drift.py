@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.drift.evaluate import NO_MEMORY
 from exporter.drift.fights import Field, Fights
 from exporter.drift.held import Episode, Held

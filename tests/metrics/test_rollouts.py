@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.metrics.health import Health
 from exporter.metrics.rollouts import DURATION, INFO, PENDING, UNREADY, RolloutMetrics
 from exporter.model import ObjectKey

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.delivery import Delivery
 from exporter.journal.store import Journal
 from exporter.metrics.health import Health

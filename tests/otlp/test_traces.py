@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from exporter.batch import Batch
+from exporter.changes.batch import Batch
 from exporter.delivery import Delivery
 from exporter.journal.store import Journal
 from exporter.metrics.health import Health
