@@ -118,7 +118,7 @@ class Follower:
         return streams[0].type if streams and all(one.in_sync for one in streams) else None
 
     def waiting(self) -> list[str]:
-        """Name what is neither in sync nor declared degraded; empty means ready."""
+        """Name what is neither in sync, nor all of it in the journal, nor declared degraded; empty means ready."""
         if not self._discovered and not self._unavailable:
             return ["customresourcedefinitions.apiextensions.k8s.io"]
         if not self._asked:
@@ -346,7 +346,8 @@ class Follower:
         stream.task.cancel()
         checkpoint = Checkpoint(stream.type.version, "", complete=True)
         begun = self._begin(stream.type, scope, checkpoint, "catch_up", refresh=False)
-        begun.in_sync = stream.in_sync  # who was in sync does not cease to be: readiness is not taken away
+        # Who was in sync does not cease to be: readiness is not taken away.
+        begun.in_sync, begun.mark = stream.in_sync, stream.mark
 
     def _background(self, work: object) -> None:
         task = asyncio.ensure_future(work)  # type: ignore[call-overload]
