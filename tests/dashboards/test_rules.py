@@ -193,6 +193,21 @@ DESCRIBED = [
         ],
         "Widget shop/web in cluster a has not been ready for 20m 0s.",
     ),
+    (
+        "CustomResourceExporterDeclarationsUnreadable",
+        [Series("customresource_exporter_drift_declared_problems", {"kind": "empty"}, steady(1, 30))],
+        "The exporter in cluster a has 1 problem of the kind empty with the directories of declared manifests.",
+    ),
+    (
+        "CustomResourceExporterDeclarationsUnreadable",
+        [Series("customresource_exporter_drift_declared_problems", {"kind": "yaml"}, steady(2, 30))],
+        "The exporter in cluster a has 2 problems of the kind yaml with the directories of declared manifests.",
+    ),
+    (
+        "CustomResourceUndeclaredFields",
+        [Series("customresource_undeclared_fields", OBJECT, steady(1, 30))],
+        "A person owns 1 field of Widget shop/web in cluster a that nobody declared.",
+    ),
 ]  # fmt: skip
 
 
