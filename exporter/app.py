@@ -140,7 +140,7 @@ class _Program:
             self._cluster_uid = cluster_uid
             data_dir = None if options.data_dir == MEMORY else Path(options.data_dir)
             self._supervisor = supervisor = Supervisor(data_dir, self._size, cluster_uid, self._health, self._build)
-            door = Door(self._health.web_refused)
+            door = Door(self._health.web_refused, self._health.web_handshake_failures)
             door.change(self._web.loaded)
             reload = self._reloadings.reload if options.lifecycle else None
             # The address first: where it is taken, nothing is left behind.
