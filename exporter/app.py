@@ -174,8 +174,7 @@ class _Program:
 
     async def _check(self, config: Config) -> None:
         """See whether the outputs can be opened, since their certificates may be others than at the start."""
-        for consumer in await self._outputs.open(config, self._cluster_uid):
-            await consumer.close()
+        await self._outputs.check(config)
 
     async def _rebuild(self) -> None:
         await self._supervisor.rebuild()
