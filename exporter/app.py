@@ -28,6 +28,7 @@ from exporter.config_source import ConfigSource
 from exporter.deadlines import watch as watch_deadlines
 from exporter.delivery import Delivery
 from exporter.drift.keeper import NAME as DRIFT
+from exporter.drift.telling import Telling
 from exporter.follow import Follower
 from exporter.ingest import Inbox, Ingest
 from exporter.journal.store import MEMORY, Journal
@@ -231,11 +232,6 @@ class Exporter:
         drifting = DriftMetrics(journal.kind, _OBJECT_SERIES, health.series_dropped)
         rolling = RolloutMetrics(journal.kind, _OBJECT_SERIES, health.series_dropped)
         self._metrics = metrics = Families(ChangeMetrics(), drifting, rolling)
-        totals, counted = journal.totals()
-        metrics.restore(totals)
-        while rows := journal.after(counted, _COUNT_AT_ONCE):
-            metrics.count(rows)
-            counted = rows[-1][0]
         types = TypeSelection(config.watch.include, config.watch.exclude)
         self._inbox = Inbox()
         self._follower = Follower(
@@ -243,12 +239,18 @@ class Exporter:
             types=types, namespaces=config.watch.namespaces, selection=_selection(config),
             went_backwards=self._went_backwards, synced=self._synced,
         )  # fmt: skip
-        self._follower.forget_unselected()
-        metrics.objects(journal.counts())
+        telling = Telling(lambda: (cluster_uid, journal.epoch))
+        self._follower.forget_unselected(lambda scope: telling.ends(states.inside(DRIFT, scope), time.time_ns()))
         if not config.drift.enabled:
-            journal.forget_states(DRIFT)
+            journal.forget_states(DRIFT, telling.ends(states.all(DRIFT), time.time_ns()))
         if not config.rollout.enabled:
             journal.forget_states(ROLLOUTS)
+        totals, counted = journal.totals()
+        metrics.restore(totals)
+        while rows := journal.after(counted, _COUNT_AT_ONCE):
+            metrics.count(rows)
+            counted = rows[-1][0]
+        metrics.objects(journal.counts())
         drifting.load(states.tallies(DRIFT), states.shown(DRIFT))
         rolling.feed(states.shown(ROLLOUTS))
         redactor = Redactor(key, config.changes.redact)

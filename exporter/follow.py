@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from exporter.kube.selection import TypeSelection
     from exporter.metrics.health import Health
     from exporter.model import ResourceType
+    from exporter.records import Record
 
 
 log = structlog.get_logger()
@@ -125,14 +126,19 @@ class Follower:
             return ["types that no CRD defines"]
         return sorted({str(stream.type) for stream in self._streams.values() if not stream.settled})
 
-    def forget_unselected(self) -> None:
-        """Drop what is in the journal of scopes that are no longer selected; nobody is told of a deletion."""
+    def forget_unselected(self, last: Callable[[Scope], Iterable[Record]] = lambda _: ()) -> None:
+        """Drop what is in the journal of scopes that are no longer selected; nobody is told of a deletion.
+
+        Args:
+            last: gives what is to be told of a scope that goes
+
+        """
         for kind, scope in self._journal.scopes():
             wanted = self._types.wants_kind(scope.group, kind) and scope in self._scopes(
                 scope.group, scope.resource, kind
             )
             if not wanted:
-                dropped = self._journal.forget(scope)
+                dropped = self._journal.forget(scope, last(scope))
                 self._held.discard(scope)
                 self._health.objects_forgotten.inc(dropped)
                 log.info("no longer selected, forgotten", resource=scope.resource, group=scope.group, objects=dropped)
