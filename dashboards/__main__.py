@@ -30,7 +30,10 @@ alerts.yaml needs these: load both."""
 def generated(settings: Settings = DEFAULTS) -> Mapping[Path, str]:
     """Give every generated file, by its path from this directory, with its content."""
     return {
-        **{Path(f"{one.uid.removeprefix('customresource-')}.json"): page.written(one) for one in PAGES},
+        **{
+            Path(f"{one.uid.removeprefix('customresource-')}.json"): page.written(one, settings.cluster)
+            for one in PAGES
+        },
         Path("rules/alerts.yaml"): alerts.written(alerts.alerting(settings), _ALERTS),
         Path("rules/recording.yaml"): alerts.written(alerts.recording(settings), _RECORDINGS),
     }
@@ -43,7 +46,7 @@ def main() -> int:
     parser.add_argument("--output", metavar="DIR", type=Path, help="write everything into this directory instead")
     parser.add_argument("--grafana", metavar="URL", help="where alerts lead to (with --output)")
     parser.add_argument("--runbooks", metavar="URL", help="below which the runbooks are (with --output)")
-    parser.add_argument("--cluster-label", metavar="L", help="that tells clusters apart in the rules (with --output)")
+    parser.add_argument("--cluster-label", metavar="L", help="that tells clusters apart (with --output)")
     parser.add_argument("--job", metavar="J", help="of the exporter in Prometheus (with --output)")
     options = parser.parse_args()
     if options.output:

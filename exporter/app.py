@@ -28,6 +28,7 @@ from exporter.config_source import ConfigSource
 from exporter.deadlines import watch as watch_deadlines
 from exporter.delivery import Delivery
 from exporter.drift.keeper import NAME as DRIFT
+from exporter.drift.telling import Telling
 from exporter.follow import Follower
 from exporter.ingest import Inbox, Ingest
 from exporter.journal.store import MEMORY, Journal
@@ -140,7 +141,7 @@ class _Program:
             self._cluster_uid = cluster_uid
             data_dir = None if options.data_dir == MEMORY else Path(options.data_dir)
             self._supervisor = supervisor = Supervisor(data_dir, self._size, cluster_uid, self._health, self._build)
-            door = Door(self._health.web_refused)
+            door = Door(self._health.web_refused, self._health.web_handshake_failures)
             door.change(self._web.loaded)
             reload = self._reloadings.reload if options.lifecycle else None
             # The address first: where it is taken, nothing is left behind.
@@ -174,8 +175,7 @@ class _Program:
 
     async def _check(self, config: Config) -> None:
         """See whether the outputs can be opened, since their certificates may be others than at the start."""
-        for consumer in await self._outputs.open(config, self._cluster_uid):
-            await consumer.close()
+        await self._outputs.check(config)
 
     async def _rebuild(self) -> None:
         await self._supervisor.rebuild()
@@ -232,11 +232,6 @@ class Exporter:
         drifting = DriftMetrics(journal.kind, _OBJECT_SERIES, health.series_dropped)
         rolling = RolloutMetrics(journal.kind, _OBJECT_SERIES, health.series_dropped)
         self._metrics = metrics = Families(ChangeMetrics(), drifting, rolling)
-        totals, counted = journal.totals()
-        metrics.restore(totals)
-        while rows := journal.after(counted, _COUNT_AT_ONCE):
-            metrics.count(rows)
-            counted = rows[-1][0]
         types = TypeSelection(config.watch.include, config.watch.exclude)
         self._inbox = Inbox()
         self._follower = Follower(
@@ -244,12 +239,18 @@ class Exporter:
             types=types, namespaces=config.watch.namespaces, selection=_selection(config),
             went_backwards=self._went_backwards, synced=self._synced,
         )  # fmt: skip
-        self._follower.forget_unselected()
-        metrics.objects(journal.counts())
+        telling = Telling(lambda: (cluster_uid, journal.epoch))
+        self._follower.forget_unselected(lambda scope: telling.ends(states.inside(DRIFT, scope), time.time_ns()))
         if not config.drift.enabled:
-            journal.forget_states(DRIFT)
+            journal.forget_states(DRIFT, telling.ends(states.all(DRIFT), time.time_ns()))
         if not config.rollout.enabled:
             journal.forget_states(ROLLOUTS)
+        totals, counted = journal.totals()
+        metrics.restore(totals)
+        while rows := journal.after(counted, _COUNT_AT_ONCE):
+            metrics.count(rows)
+            counted = rows[-1][0]
+        metrics.objects(journal.counts())
         drifting.load(states.tallies(DRIFT), states.shown(DRIFT))
         rolling.feed(states.shown(ROLLOUTS))
         redactor = Redactor(key, config.changes.redact)

@@ -274,6 +274,7 @@ def _changes(options: argparse.Namespace) -> int:
 
     from exporter.history import Filters  # noqa: PLC0415
     from exporter.journal.read import open_reader  # noqa: PLC0415
+    from exporter.known import expect  # noqa: PLC0415
 
     _check_change(options.change)
     filters = Filters(**{name: getattr(options, name) for name in Filters.__struct_fields__})
@@ -285,6 +286,8 @@ def _changes(options: argparse.Namespace) -> int:
                 wanted = [change for change in changes if _is_wanted(change, options)]
                 told += len(wanted)
                 show(wanted)
+            if not told:
+                expect(reader, options.data_dir, kind=options.kind, namespace=options.namespace, name=options.name)
             if not told and options.output == "table":
                 sys.stderr.write(f"{PROGRAM}: nothing matches; the journal holds {_held(reader)}\n")
         except (sqlite3.Error, msgspec.MsgspecError) as error:

@@ -20,6 +20,7 @@ from exporter.drift_view import explain, matters, table
 from exporter.errors import JournalError
 from exporter.history import kinds
 from exporter.journal.read import open_reader
+from exporter.known import expect
 from exporter.tables import json_line, print_pieces
 
 
@@ -41,11 +42,15 @@ def show(options: argparse.Namespace) -> int:
 
     Raises:
         JournalError: there is no journal, or it cannot be read
+        UnknownError: no object has the name that is asked for
 
     """
+    kind, _, name = (options.object or "").partition("/")
     with closing(open_reader(Path(options.data_dir))) as reader:
         try:
             verdicts = [one for one in _verdicts(reader) if _is_asked(one, options)]
+            if not verdicts:
+                expect(reader, options.data_dir, kind=kind, namespace=options.namespace, name=name)
         except (sqlite3.Error, msgspec.MsgspecError) as error:
             msg = f"cannot read the journal in {options.data_dir}: {error}; is the file damaged, or its disk full?"
             raise JournalError(msg) from error

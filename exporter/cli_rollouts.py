@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from exporter.errors import JournalError
 from exporter.history import kinds
 from exporter.journal.read import open_reader
+from exporter.known import expect
 from exporter.records import Rollout
 from exporter.rollout.keeper import NAME
 from exporter.rollout.telling import overdue, so_far
@@ -44,8 +45,10 @@ def show(options: argparse.Namespace) -> int:
 
     Raises:
         JournalError: there is no journal, or it cannot be read
+        UnknownError: no object has the name that is asked for
 
     """
+    kind, _, name = (options.object or "").partition("/")
     now = from_nanoseconds(time.time_ns())
     terminal = sys.stdout.isatty()
     with closing(open_reader(Path(options.data_dir))) as reader:
@@ -53,10 +56,12 @@ def show(options: argparse.Namespace) -> int:
             going_on = list(_open(reader, now))
             late = [one for one in _overdue(reader, now) if _is_asked(one, options)]
             ended = [one for one in _ended(reader, options) if _is_asked(one, options)]
+            open_ = [one for one in going_on if _is_asked(one, options)]
+            if not (open_ or late or ended):
+                expect(reader, options.data_dir, kind=kind, namespace=options.namespace, name=name)
         except (sqlite3.Error, msgspec.MsgspecError) as error:
             msg = f"cannot read the journal in {options.data_dir}: {error}; is the file damaged, or its disk full?"
             raise JournalError(msg) from error
-    open_ = [one for one in going_on if _is_asked(one, options)]
     if options.output == "json":
         for one in (*ended, *late, *open_):
             sys.stdout.write(json_line(msgspec.json.encode(one), terminal=terminal) + "\n")

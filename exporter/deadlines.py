@@ -40,5 +40,5 @@ async def watch(states: States, inbox: Inbox) -> None:
         if left <= 0:
             inbox.add(Elapsed())
             left = _SOON_SECONDS
-            await inbox.empty()
+            await inbox.until_kept()
         await asyncio.sleep(max(left, _SOON_SECONDS))

@@ -8,6 +8,7 @@
     │   ├── NetworkError          the API server did not answer, or not as one does; carries the kind of trouble
     │   └── ApiError              the API server answered with an error status; carries it
     │       └── ExpiredError      410: the history asked for is gone, list again
+    ├── UnknownError              no object is called as somebody asks for it                        exit 1
     ├── JournalError              the data directory or the journal in it cannot be used             exit 1
     │   └── DamagedError          its files are not, or no longer, those of a journal of ours; carries the reason
     └── ListenError               the web address cannot be bound                                    exit 1
@@ -100,6 +101,10 @@ class ApiError(ClusterError):
 
 class ExpiredError(ApiError):
     """The history from which we asked to go on is no longer there (410 Gone)."""
+
+
+class UnknownError(ExporterError):
+    """An object is asked for by a name by which none is known."""
 
 
 class JournalError(ExporterError):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from exporter.kube.selection import TypeSelection
     from exporter.metrics.health import Health
     from exporter.model import ResourceType
+    from exporter.records import Record
 
 
 log = structlog.get_logger()
@@ -118,21 +119,26 @@ class Follower:
         return streams[0].type if streams and all(one.in_sync for one in streams) else None
 
     def waiting(self) -> list[str]:
-        """Name what is neither in sync nor declared degraded; empty means ready."""
+        """Name what is neither in sync, nor all of it in the journal, nor declared degraded; empty means ready."""
         if not self._discovered and not self._unavailable:
             return ["customresourcedefinitions.apiextensions.k8s.io"]
         if not self._asked:
             return ["types that no CRD defines"]
         return sorted({str(stream.type) for stream in self._streams.values() if not stream.settled})
 
-    def forget_unselected(self) -> None:
-        """Drop what is in the journal of scopes that are no longer selected; nobody is told of a deletion."""
+    def forget_unselected(self, last: Callable[[Scope], Iterable[Record]] = lambda _: ()) -> None:
+        """Drop what is in the journal of scopes that are no longer selected; nobody is told of a deletion.
+
+        Args:
+            last: gives what is to be told of a scope that goes
+
+        """
         for kind, scope in self._journal.scopes():
             wanted = self._types.wants_kind(scope.group, kind) and scope in self._scopes(
                 scope.group, scope.resource, kind
             )
             if not wanted:
-                dropped = self._journal.forget(scope)
+                dropped = self._journal.forget(scope, last(scope))
                 self._held.discard(scope)
                 self._health.objects_forgotten.inc(dropped)
                 log.info("no longer selected, forgotten", resource=scope.resource, group=scope.group, objects=dropped)
@@ -346,7 +352,8 @@ class Follower:
         stream.task.cancel()
         checkpoint = Checkpoint(stream.type.version, "", complete=True)
         begun = self._begin(stream.type, scope, checkpoint, "catch_up", refresh=False)
-        begun.in_sync = stream.in_sync  # who was in sync does not cease to be: readiness is not taken away
+        # Who was in sync does not cease to be: readiness is not taken away.
+        begun.in_sync, begun.mark = stream.in_sync, stream.mark
 
     def _background(self, work: object) -> None:
         task = asyncio.ensure_future(work)  # type: ignore[call-overload]

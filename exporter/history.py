@@ -48,10 +48,16 @@ class Filters(Struct, frozen=True, kw_only=True):
         return (
             (self.since is None or change.observed >= self.since)
             and _fits(self.change, (change.change,))
-            and _fits(self.namespace, (change.namespace,))
-            and _fits(self.name, (change.name,))
+            and self.covers(change.group, change.kind, change.namespace, change.name)
             and (self.writer is None or _fits(self.writer, _writers(change)))
-            and (self.kind is None or _fits(self.kind.lower(), kinds(change.kind, change.group)))
+        )
+
+    def covers(self, group: str, kind: str, namespace: str, name: str) -> bool:
+        """Tell whether an object is one of those that are asked about."""
+        return (
+            _fits(self.namespace, (namespace,))
+            and _fits(self.name, (name,))
+            and (self.kind is None or _fits(self.kind.lower(), kinds(kind, group)))
         )
 
 

@@ -79,11 +79,13 @@ class Inbox:
     def __init__(self, high_water: int = _HIGH_WATER) -> None:
         self._items: deque[Item] = deque()
         self._taken = 0
+        self._committed = 0
         self._bytes = 0
         self._high_water = high_water
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
+        self._kept = asyncio.Event()
         self._closed = False
 
     async def put(self, item: Item) -> None:
@@ -99,12 +101,26 @@ class Inbox:
         self._bytes += _weight(item)
         self._filled.set()
 
-    async def empty(self) -> None:
-        """Wait until all that is in it now has been taken out, however much comes after it."""
-        last = self._taken + len(self._items)
-        while self._taken < last:
-            self._drained.clear()
-            await self._drained.wait()
+    @property
+    def mark(self) -> int:
+        """Where what is in it now ends, for `kept`."""
+        return self._taken + len(self._items)
+
+    def kept(self, mark: int) -> bool:
+        """Tell whether all that was in it at a mark is in the journal, however much came after it."""
+        return self._committed >= mark
+
+    async def until_kept(self) -> None:
+        """Wait until all that is in it now is in the journal."""
+        mark = self.mark
+        while not self.kept(mark):
+            self._kept.clear()
+            await self._kept.wait()
+
+    def committed(self) -> None:
+        """Note that all that was taken out is in the journal."""
+        self._committed = self._taken
+        self._kept.set()
 
     async def filled(self) -> None:
         """Wait until there is something, or nothing will come any more."""
@@ -295,6 +311,7 @@ class Ingest:
             await self._write(batch)
         except (sqlite3.Error, JournalError) as error:
             await self._again(error, partial(self._write, batch))
+        self._inbox.committed()
         self._health.journal_commit.observe(time.perf_counter() - began)
         self._metrics.committed(batch)
         self._health.objects_forgotten.inc(batch.forgotten)

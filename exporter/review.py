@@ -84,7 +84,7 @@ class Reviewer:
 
     async def _note(self, name: str, value: str) -> None:
         if self._journal.noted(name) != value and not self._waiting:
-            await self._inbox.empty()
+            await self._inbox.until_kept()
             self._journal.note(name, value)
 
     async def _review(self, place: Place) -> None:

@@ -86,6 +86,7 @@ class Stream:
         self.refused = False
         self.task: asyncio.Task[None]
         self.in_sync = False
+        self.mark = 0
         self._api = api
         self._inbox = inbox
         self._journal = journal
@@ -104,8 +105,12 @@ class Stream:
 
     @property
     def settled(self) -> bool:
-        """In sync, or known not to be for now."""
-        return self.in_sync or self.refused
+        """In sync with what that took in the journal, or known not to be for now.
+
+        A journal that cannot be written, which is told elsewhere, is not waited for.
+        """
+        kept = self._inbox.kept(self.mark) or self._journal.care.degraded
+        return self.refused or (self.in_sync and kept)
 
     async def run(self, *, refresh: bool) -> None:
         """Follow until cancelled."""
@@ -140,7 +145,9 @@ class Stream:
         await self._inbox.put(item)
 
     def synced(self) -> None:
-        """Note that the stream is in sync."""
+        """Note that the stream is in sync, and what it took to come there."""
+        if not self.in_sync:  # who was does not cease to be by a list that comes after
+            self.mark = self._inbox.mark
         self.in_sync = True
         self._told()
 

@@ -388,6 +388,13 @@ MUTATIONS = (
         ("tests/test_supervisor.py::test_who_was_ready_stays_ready_while_it_is_built_anew",),
     ),
     Mutation(
+        "ready is said of what is in the journal",
+        "exporter/stream.py",
+        "        kept = self._inbox.kept(self.mark) or self._journal.care.degraded\n",
+        "        kept = True\n",
+        ("tests/test_follow.py::test_what_was_listed_is_waited_for_until_it_is_in_the_journal",),
+    ),
+    Mutation(
         "half a file is not taken over",
         "exporter/reloading.py",
         "                if found == before and found != self._taken:\n",

@@ -186,6 +186,23 @@ def test_nothing_found_is_said(
     assert run(capsys, *arguments, "-o", "json") == (0, "", "")
 
 
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_name_that_nobody_knows_is_an_error(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt name is not the news that nothing has changed; one that is known and has not changed is no error."""
+    journal = Journal.open(tmp_path)
+    journal.commit(Batch(changes=[CHANGE]))
+    journal.close()
+    arguments = ["changes", "--data-dir", str(tmp_path), "--since", "1h", "-o", form, "--name"]
+    expected = (
+        f"customresource-exporter: no object */b in the namespace 'team-a' is known to the journal in {tmp_path}: see "
+        "with kubectl get how it is spelt, and with check-config whether it is followed\n"
+    )
+
+    assert run(capsys, *arguments, "b", "--namespace", "team-a") == (1, "", expected)
+    assert run(capsys, *arguments, "b*")[:2] == (0, "")
+    assert run(capsys, *arguments, CHANGE.name)[:2] == (0, "")
+
+
 def test_a_damaged_journal_is_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that is no database ends the command with one line."""
     (tmp_path / read.FILE_NAME).write_bytes(b"nothing of the kind" * 1000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,16 +16,14 @@ from exporter.drift.keeper import NAME
 from exporter.drift.values import Evaluation
 from exporter.journal.read import FILE_NAME
 from exporter.journal.store import Journal
-from exporter.model import ObjectKey, ResourceType
+from exporter.model import ObjectKey, ResourceType, Stored
 from exporter.records import Finding
 from exporter.timestamps import Timestamp
 from tests.journal.test_store import FIXTURES
-from tests.test_cli import run
+from tests.test_cli import CHANGE, run
 
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from exporter.records import DriftState
 
 AT = Timestamp("2026-01-31T12:00:00.000000Z")
@@ -114,7 +113,6 @@ def test_a_state_that_cannot_be_read_is_no_traceback(data: str, capsys: pytest.C
         (["Policies"], ["Policy /loose", "Policy /strict"]),
         (["pol*/s*"], ["Policy /strict"]),
         (["*/w?b"], ["Widget team-a/web", "Widget team-b/web"]),
-        (["widget/WEB"], []),
         (["gadget"], []),
         (["--namespace", "team-a"], ["Widget team-a/db", "Widget team-a/web"]),
         (["--namespace", "*-b", "widget"], ["Widget team-b/web"]),
@@ -162,6 +160,42 @@ def test_who_asks_for_an_object_gets_it_explained(data: str, capsys: pytest.Capt
     assert (code, first.splitlines()[0]) == (0, "Widget team-a/db: in_sync")
     assert second.splitlines()[0] == "team-a/web: drifted"
     assert "    - 1" in second
+
+
+UNKNOWN = (
+    "customresource-exporter: no object {0} is known to the journal in {1}: see with kubectl get how it is spelt, and "
+    "with check-config whether it is followed\n"
+)
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["widget/WEB"], "widget/WEB"),
+        (["gadgets/web", "--fail"], "gadgets/web"),
+        (["widget/db", "--namespace", "team-b"], "widget/db in the namespace 'team-b'"),
+        (["policy/db"], "policy/db"),
+    ],
+)
+def test_a_name_that_nobody_knows_is_an_error(
+    form: str, arguments: list[str], named: str, data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelt name is not the good news that nothing has drifted."""
+    expected = (1, "", UNKNOWN.format(named, data))
+    assert run(capsys, "drift", "-o", form, "--data-dir", data, *arguments) == expected
+
+
+def test_an_object_that_nobody_declares_is_known(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """So is one that there was: of both there is nothing to be told, and that is no error."""
+    journal = Journal.open(Path(data))
+    journal.commit(Batch(objects={ObjectKey(*WIDGETS.identity, "team-a", "plain"): Stored("u", "1", b"")}))
+    journal.commit(Batch(changes=[CHANGE]))
+    journal.close()
+
+    for name in ("plain", CHANGE.name):
+        code, out, err = run(capsys, "drift", "--fail", "--data-dir", data, f"widget/{name}")
+        assert (code, out, err) == (0, "", "nothing that is declared, as far as was asked\n")
 
 
 # -- exit codes --------------------------------------------------------------------------------------------------------

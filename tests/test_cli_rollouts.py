@@ -18,6 +18,7 @@ from exporter.rollout.values import Kept, Open, encode
 from exporter.timestamps import Timestamp
 from tests.otlp.made import made
 from tests.otlp.test_spans import rollout
+from tests.test_cli_drift import UNKNOWN
 
 
 if TYPE_CHECKING:
@@ -110,6 +111,19 @@ def test_filters(data_dir: Path, capsys: pytest.CaptureFixture[str], flags: tupl
     """Globs choose the objects; of what is overdue there is no drawing."""
     lines, _ = run(capsys, data_dir, *flags)
     assert max(0, len(lines) - 1) == count
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_name_that_nobody_knows_is_an_error(data_dir: Path, capsys: pytest.CaptureFixture[str], form: str) -> None:
+    """As for `drift`: a misspelt name is not the news that nothing goes on."""
+    assert main(["rollouts", "Widget/nosuch", "--data-dir", str(data_dir), "-o", form]) == 1
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", UNKNOWN.format("Widget/nosuch", data_dir))
+
+
+def test_an_object_that_has_no_rollout_is_known(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That nothing is known of its rollouts is said, and no error."""
+    assert run(capsys, data_dir, "Widget/mute") == ([], "no rollout of Widget/mute is known\n")
 
 
 def test_one_that_goes_on_is_drawn_with_what_goes_on_below_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,14 @@ from exporter.kube.schema import Definition
 from exporter.kube.selection import TypeSelection
 from exporter.metrics.changes import ChangeMetrics
 from exporter.metrics.health import Health
-from tests.changes.objects import KEY, WIDGET, entry
+from exporter.model import Checkpoint
+from tests.changes.objects import KEY, SCOPE, WIDGET, entry
 from tests.kube.watching import PATH, bookmark, event, page, status
 from tests.scripted import STALL, Reply, Server, serve
 
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -41,6 +43,7 @@ class Run:
 
     def __init__(self, server: Server, directory: Path, journal: Journal) -> None:
         self.journal = journal
+        self.working: asyncio.Task[None]
         self._kubeconfig = directory / "kubeconfig"
         self._kubeconfig.write_text(server.kubeconfig)
 
@@ -60,13 +63,12 @@ class Run:
                 api, journal, inbox, health, types=types, namespaces=(),
                 selection=lambda *_: selection, went_backwards=lambda: None,
             )  # fmt: skip
-            working = asyncio.create_task(ingest.run()) if commits else None
+            self.working = asyncio.create_task(ingest.run() if commits else asyncio.sleep(0))
             try:
                 yield follower
             finally:
-                if working:
-                    working.cancel()
-                    await asyncio.gather(working, return_exceptions=True)
+                self.working.cancel()
+                await asyncio.gather(self.working, return_exceptions=True)
                 await follower.stop()
 
     async def until(self, *words: str) -> list[str]:
@@ -93,6 +95,20 @@ async def running(directory: Path, *script: Any) -> AsyncIterator[tuple[Run, Ser
         yield Run(server, directory, journal), server
         await server.end()
         journal.close()
+
+
+def begin(follower: Follower) -> None:
+    """Tell of one type that was there before, and that there is no other."""
+    follower.defined(OLD)
+    follower.complete(frozenset({OLD.uid}))
+    follower.asked()
+
+
+async def until(predicate: Callable[[], object]) -> None:
+    """Let everything work until something is so."""
+    async with asyncio.timeout(10):
+        while not predicate():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
 
 
 def listing(*objects: bytes, version: int) -> list[Any]:
@@ -192,6 +208,60 @@ async def test_nothing_goes_with_a_type_before_the_server_says_that_it_is_gone(t
         assert asked[0].query == {"fieldSelector": f"metadata.name={WIDGET}"}
         assert run.told == ["created 1"]
         assert run.journal.definitions()[WIDGET.identity][0] == OLD.uid
+
+
+async def test_what_was_listed_is_waited_for_until_it_is_in_the_journal(tmp_path: Path) -> None:
+    """Killed before, the exporter would take in as a baseline what happened meanwhile: it is not ready yet."""
+    async with running(tmp_path, Reply(200, [*listing(event("ADDED", 1), version=1), STALL])) as (run, _):
+        async with run(commits=False) as follower:
+            begin(follower)
+            await until(follower.in_sync)
+
+            assert follower.waiting() == [str(WIDGET)]
+        async with run() as follower:
+            begin(follower)
+            await until(lambda: not follower.waiting())
+
+            assert run.journal.checkpoint_of(SCOPE) == Checkpoint("v1", "1", complete=True)
+
+
+async def test_a_journal_that_cannot_be_written_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ready means that the cluster is followed: a full disk is told by the log and the metrics of the journal."""
+
+    def full(_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    listed = Reply(200, [*listing(event("ADDED", 1), version=1), STALL])
+    async with running(tmp_path, listed) as (run, _), run() as follower:
+        begin(follower)
+        monkeypatch.setattr(run.journal, "commit", full)
+        await until(lambda: not follower.waiting())
+
+        assert (len(follower.in_sync()), run.journal.object(KEY)) == (1, None)
+
+
+async def test_a_type_that_is_refused_is_not_waited_for(tmp_path: Path) -> None:
+    """It is told as degraded, whatever is in the journal of it."""
+    async with running(tmp_path, status(403, "Forbidden")) as (run, _), run(commits=False) as follower:
+        begin(follower)
+        await until(lambda: not follower.waiting())
+
+        assert follower.in_sync() == []
+
+
+async def test_a_list_that_comes_after_is_not_waited_for(tmp_path: Path) -> None:
+    """Who was ready does not cease to be by a gap, though the list after it is not in the journal yet."""
+    lists = [Reply(200, [*listing(event("ADDED", number), version=number), STALL]) for number in (1, 2)]
+    async with running(tmp_path, *lists) as (run, _), run() as follower:
+        begin(follower)
+        await until(lambda: not follower.waiting())
+        run.working.cancel()
+        follower.distrust(SCOPE, backwards=False)
+        await until(lambda: len(follower._inbox) == 3)  # that a list begins, an object, and the end of the list
+
+        assert follower.waiting() == []
 
 
 async def test_a_selection_knows_what_a_broken_baseline_has_left(tmp_path: Path) -> None:

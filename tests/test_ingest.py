@@ -71,6 +71,23 @@ async def test_a_commit_that_fails_is_tried_again_with_the_same_batch() -> None:
     assert loop.health.registry.get_sample_value("customresource_exporter_journal_failures_total") == 2
 
 
+async def test_only_what_is_in_the_journal_is_kept() -> None:
+    """What was taken out of the inbox is not yet: who waits for it waits for the commit that succeeds."""
+    loop = Loop()
+    commit, failures, kept = loop.journal.commit, [sqlite3.OperationalError("disk is full")], []
+
+    def broken(batch: Batch) -> None:
+        kept.append((len(loop.inbox), loop.inbox.kept(1)))
+        if failures:
+            raise failures.pop()
+        commit(batch)
+
+    loop.journal.commit = broken  # type: ignore[method-assign]
+
+    assert await loop.take(seen(widget(1), "added")) == ["created"]
+    assert (kept, loop.inbox.kept(1), loop.inbox.kept(2)) == ([(0, False)] * 2, True, False)
+
+
 async def test_a_read_that_fails_is_tried_again() -> None:
     """When the journal cannot be read while a batch is made, the observation waits, and the gauge can tell."""
     loop = Loop()

@@ -96,6 +96,7 @@ class Desk:
         async with asyncio.timeout(10):
             while self.journal.noted("drift") != judging._judged_by():
                 count += sum(isinstance(item, Review) for item in self.inbox.take(len(self.inbox)))
+                self.inbox.committed()
                 await asyncio.sleep(0.005)
         return count
 

@@ -60,23 +60,27 @@ def journal_with(count: int = 0) -> Journal:
     return journal
 
 
-# -- an inbox that empties -------------------------------------------------------------------------------------------
+# -- an inbox that is kept -------------------------------------------------------------------------------------------
 
 
 async def test_who_waits_for_the_inbox_waits_for_what_is_in_it_and_for_nothing_that_comes_after() -> None:
-    """However much comes in, what was there is out at some time."""
+    """However much comes in, what was there is in the journal at some time: not as soon as it was taken out."""
     inbox = Inbox()
-    await asyncio.wait_for(inbox.empty(), 1)
+    await asyncio.wait_for(inbox.until_kept(), 1)
     for number in range(3):
         inbox.add(seen(widget(number)))
-    waiting = asyncio.create_task(inbox.empty())
+    waiting = asyncio.create_task(inbox.until_kept())
     await asyncio.sleep(0)
     for number in range(2):
         inbox.take(1)
+        inbox.committed()
         inbox.add(seen(widget(10 + number)))
         await asyncio.sleep(0)
         assert not waiting.done()
     inbox.take(1)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    inbox.committed()
 
     await asyncio.wait_for(waiting, 1)
     assert len(inbox) == 2
@@ -96,6 +100,7 @@ async def test_a_time_that_has_come_is_told_once_until_it_was_heard() -> None:
         await asyncio.sleep(0.2)
         assert [type(item) for item in inbox.take(9)] == [Elapsed]
         journal.commit(Batch(states={("k", KEY): None}))
+        inbox.committed()
         await asyncio.sleep(0.2)
         assert len(inbox) == 0
 
@@ -149,6 +154,7 @@ class Desk:
         while len(found) < count:
             await asyncio.wait_for(self.inbox.filled(), 20)
             found += [item.key.name for item in self.inbox.take(9) if isinstance(item, Review)]
+            self.inbox.committed()
         return found
 
 
@@ -210,8 +216,9 @@ async def test_who_asks_while_it_is_noted_is_heard() -> None:
     desk.inbox.add(seen(widget()))
     async with running(desk.reviewer.run(lambda: NOTED)):
         await asyncio.sleep(0)
-        desk.reviewer.ask([ONE])  # while it waits for the inbox to be emptied
+        desk.reviewer.ask([ONE])  # while it waits for what is in the inbox
         desk.inbox.take(1)
+        desk.inbox.committed()
         assert await desk.reviewed(1) == ["web"]
 
 

@@ -15,6 +15,7 @@ from dashboards.source.rules import (
     TO_OBJECT,
     Alert,
     Link,
+    number_of,
 )  # fmt: skip
 
 
@@ -69,7 +70,7 @@ ALERTS = (
         unit="objects of a kind in a namespace",
         keep_firing_for="30m",
         summary="Custom resources cease to be as declared again and again.",
-        description=f"{{{{ $value }}}} objects of {THE_PLACE} come and go between as declared and not as declared.",
+        description=f"Of {THE_PLACE}, {number_of('object')} ceased to be as declared again and again.",
         link=TO_DRIFT,
     ),
     Alert(
@@ -124,7 +125,7 @@ ALERTS = (
         for_="15m",
         keep_firing_for="10m",
         summary="A person owns fields of a declared custom resource that nobody declared.",
-        description=f"A person owns {{{{ $value }}}} fields of {THE_OBJECT} that nobody declared.",
+        description=f"A person owns {number_of('field')} of {THE_OBJECT} that nobody declared.",
         link=TO_OBJECT,
     ),
     Alert(

@@ -6,7 +6,7 @@ that is born with a value has an `increase()` of 0. So what a young process has 
 
 from __future__ import annotations
 
-from dashboards.source.rules import IN_CLUSTER, THE_TYPE, TO_EXPORTER, TO_EXPORTERS, TYPE, Alert
+from dashboards.source.rules import IN_CLUSTER, THE_TYPE, TO_EXPORTER, TO_EXPORTERS, TYPE, Alert, number_of
 
 
 GROUP = "customresource-exporter"
@@ -194,7 +194,7 @@ ALERTS = (
         keep_firing_for="10m",
         summary="Declared manifests cannot be read, so that drift is judged by old ones or not at all.",
         description=(
-            f"The exporter{IN_CLUSTER} has {{{{ $value }}}} problems of the kind {{{{ $labels.kind }}}} with the"
+            f"The exporter{IN_CLUSTER} has {number_of('problem')} of the kind {{{{ $labels.kind }}}} with the"
             " directories of declared manifests."
         ),
         link=TO_EXPORTER,

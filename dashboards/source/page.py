@@ -13,6 +13,7 @@ from grafana_foundation_sdk.builders import dashboard as d
 from grafana_foundation_sdk.models import dashboard as dm
 
 from dashboards.source.panels import LOKI, PROMETHEUS, Panel, encoded
+from dashboards.source.relabelled import USUAL, relabelled
 
 
 TAG = "customresource-exporter"
@@ -96,8 +97,8 @@ class Page:
     annotated: bool = True
 
 
-def written(page: Page) -> str:
-    """Give the file: Classic JSON, the same each time."""
+def written(page: Page, cluster: str = USUAL) -> str:
+    """Give the file: Classic JSON, the same each time; `cluster` is the label that tells clusters apart."""
     built = (
         d.Dashboard(page.title)
         .uid(page.uid)
@@ -126,6 +127,7 @@ def written(page: Page) -> str:
         for key in ("auto", "auto_count", "auto_min"):  # of another sort of variable
             variable.pop(key)
     content["panels"] = _placed(page.rows)
+    content = relabelled(content, cluster)
     return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 

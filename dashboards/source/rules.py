@@ -32,6 +32,11 @@ THE_PLACE = "{{ $labels.customresource_kind }}{{ with $labels.namespace }} in na
 THE_TYPE = "{{ $labels.customresource_kind }}{{ with $labels.customresource_group }} ({{ . }}){{ end }}" + IN_CLUSTER
 
 
+def number_of(noun: str) -> str:
+    """Say how many of something the value of an alert is, in words that are right for one and for many."""
+    return f"{{{{ $value }}}} {noun}{{{{ if ne $value 1.0 }}}}s{{{{ end }}}}"
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """The dashboard that shows what an alert is about.

@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from exporter.drift.episodes import gone, look
 from exporter.drift.evaluate import NO_MEMORY, evaluate, needs_evaluation
-from exporter.drift.fights import Field, Fights
+from exporter.drift.fights import Fights
 from exporter.drift.held import Held, held
 from exporter.drift.surroundings import TOOLS
+from exporter.drift.telling import Telling
 from exporter.drift.values import Evaluation, Subject
-from exporter.records import Finding, Transition, record_id
+from exporter.records import Finding
 from exporter.timestamps import from_nanoseconds, to_nanoseconds
 
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from exporter.drift.tools import Place
     from exporter.drift.values import Declared, Memory
     from exporter.model import Change, ObjectKey
-    from exporter.records import DriftEvent, Record, ResolvedBy, State
+    from exporter.records import Record, ResolvedBy, State
 
 NAME = "drift"
 _NOTHING = Evaluation()
@@ -86,7 +87,7 @@ class DriftKeeper:
     ) -> None:
         self._settings = settings
         self._surroundings = surroundings
-        self._identity = identity
+        self._telling = Telling(identity)
         self._review = review
 
     def step(self, step: Step, book: Book) -> None:
@@ -181,65 +182,8 @@ class DriftKeeper:
             book.keep(key, after.keep(min(dues, default=None)))
 
     def _tell(self, key: ObjectKey, before: Held, turn: Turn, at: int, book: Book, change: Change | None) -> None:
-        after = turn.held
-        cause = change.id if change is not None else ""
-        if turn.event is not None:
-            ended = turn.ended
-            shown = after
-            if ended is not None:
-                was = replace(before.evaluation, findings=before.evaluation.findings or ended.was)
-                shown = replace(after, evaluation=was, episode=ended)
-            book.tell(
-                self._transition(
-                    turn.event, key, shown, at, cause,
-                    resolved_by=ended.righted_by if ended is not None else UNSET,
-                    duration=turn.duration if ended is not None else UNSET,
-                )
-            )  # fmt: skip
-        fighting = {one.path: one for one in after.fights.active} if after.uid else {}
-        fought = {one.path: one for one in before.fights.active}
-        for path, one in fighting.items():
-            if path not in fought:
-                book.tell(self._fight("fight.opened", key, after, one, at, cause))
-        for path, one in fought.items():
-            if path not in fighting:
-                book.tell(self._fight("fight.closed", key, after, one, at, cause))
-
-    def _fight(self, event: DriftEvent, key: ObjectKey, after: Held, field: Field, at: int, change: str) -> Transition:
-        seconds = (at - field.began) / 1e9 if field.began is not None and event == "fight.closed" else UNSET
-        return self._transition(
-            event,
-            key,
-            after,
-            at,
-            change,
-            path=field.path,
-            managers=field.managers,
-            duration=seconds,
-            ordinal=field.began,
-        )
-
-    def _transition(
-        self, event: DriftEvent, key: ObjectKey, shown: Held, at: int, change: str, *, ordinal: int | None = None,
-        path: str = "", managers: tuple[str, ...] = (), resolved_by: ResolvedBy | UnsetType = UNSET,
-        duration: float | UnsetType = UNSET,
-    ) -> Transition:  # fmt: skip
-        observed = from_nanoseconds(at)
-        place = (key.group, key.resource, key.namespace, key.name, shown.uid)
-        episode = shown.episode
-        which = episode.change or str(episode.began) if ordinal is None and episode is not None else str(ordinal)
-        distinct = (change or observed,) if event == "drift.changed" else ()
-        return Transition(
-            id=record_id(*self._identity(), *place, event, path, which, *distinct),
-            event=event,
-            observed=observed,
-            verdict=shown.verdict(key),
-            change=change,
-            resolved_by=resolved_by,
-            duration=duration,
-            path=path,
-            managers=managers,
-        )
+        for record in self._telling.of(key, before, turn, at, change.id if change is not None else ""):
+            book.tell(record)
 
 
 def _missing(declared: Declared) -> Evaluation:

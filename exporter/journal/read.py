@@ -81,6 +81,15 @@ class Reader:
         if self._record != _NO_RECORDS:
             yield from States(self._connection, {}).all(keeper)
 
+    def called(self, name: str) -> Iterator[tuple[str, str, str]]:
+        """Go through what is called so, is there, was there lately or should be: group, kind, namespace."""
+        tables = ["objects", "tombstones", *(["states"] if self._record != _NO_RECORDS else [])]
+        each = " UNION ".join(f"SELECT type, namespace FROM {table} WHERE name = :name" for table in tables)  # noqa: S608 - constants
+        yield from self._connection.execute(
+            f"SELECT grp, kind, namespace FROM ({each}) JOIN types ON id = type",  # noqa: S608 - constants
+            {"name": name},
+        ).fetchall()
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()

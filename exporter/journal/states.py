@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Mapping
 
+    from exporter.model import Scope
+
 
 # Objects that changed last are likely to change next: of so many, times keepers, what is kept is at hand.
 _RECENT = 2048
@@ -90,6 +92,12 @@ class States:
     def all(self, keeper: str) -> Iterator[tuple[ObjectKey, str, State]]:
         """Go through all objects that a keeper keeps something of: key, kind, state; in the order of their places."""
         return self._several(keeper, "ORDER BY grp, kind, namespace, name")
+
+    def inside(self, keeper: str, scope: Scope) -> Iterator[tuple[ObjectKey, str, State]]:
+        """Go through the objects of a scope that a keeper keeps something of: key, kind, state."""
+        for key, kind, state in self.all(keeper):
+            if (key.group, key.resource) == (scope.group, scope.resource) and scope.namespace in ("", key.namespace):
+                yield key, kind, state
 
     def _several(self, keeper: str, more: str) -> Iterator[tuple[ObjectKey, str, State]]:
         columns = "grp, resource, namespace, name, kind, line, tally, due, shown"

@@ -17,6 +17,7 @@ import uuid
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from exporter.changes.batch import Batch
 from exporter.errors import JournalError
 from exporter.journal import files, retention, totals
 from exporter.journal.age import Clock
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from exporter.changes.batch import Batch, Series
+    from exporter.changes.batch import Series
     from exporter.records import Record
 
 
@@ -184,6 +185,16 @@ class Journal:
             self._wake()
 
     @contextmanager
+    def _telling(self, records: Iterable[Record]) -> Iterator[None]:
+        """Open a transaction, and write records in it."""
+        told = list(records)
+        with self._transaction():
+            write(self._connection, self._types, Batch(records=told))
+            yield
+        if told:
+            self._wake()
+
+    @contextmanager
     def _transaction(self) -> Iterator[None]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
@@ -273,12 +284,17 @@ class Journal:
         ).fetchone()
         return ResourceType(scope.group, row[1], scope.resource, row[0]) if row else None
 
-    def forget(self, scope: Scope) -> int:
+    def forget(self, scope: Scope, last: Iterable[Record] = ()) -> int:
         """Drop the checkpoint and the objects of a scope that is no longer followed; give the number of objects.
 
         This tells nobody of a deletion. When the scope is selected again, it begins with a silent baseline.
+
+        Args:
+            scope: what is followed no longer
+            last: what is told with it
+
         """
-        with self._transaction():
+        with self._telling(last):
             number, namespace, selectors = self._stream(scope)
             for table in ("states", "objects"):
                 dropped = self._connection.execute(
@@ -292,11 +308,12 @@ class Journal:
         self.states.forget()
         return dropped
 
-    def forget_states(self, keeper: str) -> None:
-        """Drop all that a keeper keeps, which is no longer told of anything."""
-        self._connection.execute("DELETE FROM states WHERE keeper = ?", (keeper,))
+    def forget_states(self, keeper: str, last: Iterable[Record] = ()) -> None:
+        """Drop all that a keeper keeps, which is no longer told of anything; `last` is told with it."""
+        with self._telling(last):
+            self._connection.execute("DELETE FROM states WHERE keeper = ?", (keeper,))
+            self._connection.execute("DELETE FROM meta WHERE key = ?", (keeper,))
         self.states.forget()
-        self._connection.execute("DELETE FROM meta WHERE key = ?", (keeper,))
 
     def totals(self) -> tuple[dict[Series, float], int]:
         """Give the totals that were saved last, and the number of the newest change that is counted in them."""

@@ -56,6 +56,7 @@ class Health:
             "When the web configuration and its files were last read and were good.",
         )
         self.web_refused = counter("web_refused", "Requests that were not answered, by why not.", "reason")
+        self.web_handshake_failures = counter("web_handshake_failures", "TLS handshakes that failed, by why.", "reason")
 
         self.watch_synced = gauge("watch_synced", "1 once the type has been listed or its watch was resumed.", *_TYPE)
         self.watch_degraded = gauge(

@@ -43,13 +43,14 @@ class GrpcSender:
 
     Args:
         settings: where and how
-        channel: a `grpc.aio.Channel` to there
+        credentials: `grpc.ChannelCredentials`; None is no TLS
 
     """
 
-    def __init__(self, settings: Settings, channel: Any) -> None:  # noqa: ANN401 - grpc's annotations are incomplete
+    def __init__(self, settings: Settings, credentials: Any) -> None:  # noqa: ANN401 - grpc's annotations are incomplete
         self._settings = settings
-        self._channel = channel
+        self._credentials = credentials
+        self._channel = _channel(settings, credentials)
         self._metadata = tuple(
             (name, value.reveal.encode() if name.endswith("-bin") else value.reveal) for name, value in settings.headers
         )
@@ -62,7 +63,7 @@ class GrpcSender:
             UsageError: a certificate cannot be used
 
         """
-        return cls(settings, await _channel(settings))
+        return cls(settings, await _credentials(settings))
 
     async def send(self, payload: bytes, count: int) -> Verdict:
         """Send a request of `count` records once, and judge the answer."""
@@ -83,6 +84,10 @@ class GrpcSender:
             return verdict.grpc(code, words, trailers.get(_STATUS_DETAILS, b""), self._settings.signal)
         return verdict.accepted(hide(answer), signal=self._settings.signal)
 
+    async def again(self) -> GrpcSender:
+        """Make another one by the certificates that this one has."""
+        return GrpcSender(self._settings, self._credentials)
+
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close()
@@ -90,29 +95,45 @@ class GrpcSender:
     async def _renew(self) -> None:
         """Begin anew: with a fresh connection, certificates that may be new on disk, and the name looked up again."""
         try:
-            channel = await _channel(self._settings)
-        except (UsageError, OSError):
+            self._credentials = await _credentials(self._settings)
+        except UsageError:
             return  # a file is being replaced right now; the next failure brings us here again
-        former, self._channel = self._channel, channel
+        former, self._channel = self._channel, _channel(self._settings, self._credentials)
         await former.close()
 
 
-async def _channel(settings: Settings) -> Any:  # noqa: ANN401 - as above
-    """Make a channel; it connects with the first call.
-
-    Raises:
-        UsageError: a certificate cannot be used
-
-    """
+def _grpc() -> Any:  # noqa: ANN401 - as above
+    """Import it; see the module's first lines."""
     # Else gRPC writes a line of its own for each handshake that fails, past our log.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import grpc  # noqa: PLC0415 - see above
 
-    compression = grpc.Compression.Gzip if settings.gzip else grpc.Compression.NoCompression
+    return grpc
+
+
+async def _credentials(settings: Settings) -> Any:  # noqa: ANN401 - as above
+    """Read the certificates; None without TLS.
+
+    Raises:
+        UsageError: one cannot be used
+
+    """
     if settings.insecure:
-        return grpc.aio.insecure_channel(settings.endpoint, options=_OPTIONS, compression=compression)
+        return None
     await asyncio.to_thread(tls_context, settings)  # grpc itself would tell of a bad file only in its log
     files = (settings.certificate, settings.client_key, settings.client_certificate)
-    contents = await asyncio.to_thread(lambda: [file.read_bytes() if file else None for file in files])
-    credentials = grpc.ssl_channel_credentials(*contents)
+    try:
+        contents = await asyncio.to_thread(lambda: [file.read_bytes() if file else None for file in files])
+    except OSError as error:
+        msg = f"a certificate of OTEL_EXPORTER_OTLP_* went away while it was read ({error.strerror}): put it back"
+        raise UsageError(msg) from error
+    return _grpc().ssl_channel_credentials(*contents)
+
+
+def _channel(settings: Settings, credentials: Any) -> Any:  # noqa: ANN401 - as above
+    """Make a channel; it connects with the first call."""
+    grpc = _grpc()
+    compression = grpc.Compression.Gzip if settings.gzip else grpc.Compression.NoCompression
+    if credentials is None:
+        return grpc.aio.insecure_channel(settings.endpoint, options=_OPTIONS, compression=compression)
     return grpc.aio.secure_channel(settings.endpoint, credentials, options=_OPTIONS, compression=compression)

@@ -84,6 +84,10 @@ class HttpSender:
             await self._renew_tls()
             return self._trouble(error)
 
+    async def again(self) -> HttpSender:
+        """Make another one by the certificates that this one has."""
+        return HttpSender(self._settings, self._tls)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()

@@ -16,6 +16,9 @@ class Sender(Protocol):
     async def send(self, payload: bytes, count: int) -> Verdict:
         """Send a request of `count` records once."""
 
+    async def again(self) -> Sender:
+        """Make another one for the same, by the certificates that this one has, closed or not: no file is read."""
+
     async def close(self) -> None:
         """Close connections."""
 

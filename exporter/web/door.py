@@ -75,16 +75,19 @@ class Door:
     Attributes:
         config: in force
         context: what new connections are encrypted by; None is plain HTTP
+        failed: counts handshakes that failed, by reason
 
     Args:
         refused: counts who was not let in, by reason
+        failed: counts those who did not come as far
 
     """
 
-    def __init__(self, refused: Counter) -> None:
+    def __init__(self, refused: Counter, failed: Counter) -> None:
         self.config = WebConfig()
         self.context: ssl.SSLContext | None = None
         self._refused = refused
+        self.failed = failed
         self._clients: tuple[str, bytes] = ("", b"")
         self._connections: WeakSet[ssl.SSLContext] = WeakSet()
         self._bucket = Bucket(0.0, 1)

@@ -18,6 +18,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from exporter.errors import ListenError, UsageError
+from exporter.web import handshakes
 from exporter.web.connection import IDLE_SECONDS, Connection
 from exporter.web.pages import application, mark
 
@@ -115,6 +116,8 @@ class Listener:
         def connection() -> Connection:
             return Connection(server, self._malformed, loop=loop, idle=self._idle)
 
+        if context is not None:
+            handshakes.count(context, self._door.failed)
         own = self._bound.dup()
         try:
             return await loop.create_server(connection, sock=own, ssl=context, backlog=_BACKLOG)

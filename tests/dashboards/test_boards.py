@@ -16,6 +16,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards.source.alerts import ALERTS
 from dashboards.source.pages import PAGES
+from dashboards.source.relabelled import relabelled
 from tests.dashboards.boards import (
     BOARDS,
     BUILT_IN,
@@ -50,6 +51,19 @@ def test_there_are_five() -> None:
     assert sorted(f"customresource-{file.stem}" for file in FILES) == sorted(one.uid for one in PAGES)
     assert {board["uid"] for board in BOARDS.values()} == {f"customresource-{name}" for name in BOARDS}
     assert len({board["title"] for board in BOARDS.values()}) == 5
+
+
+@each_board
+def test_another_label_can_tell_clusters_apart(name: str) -> None:
+    """All of Prometheus is asked by it and shown under it; variables, texts, Loki and Tempo are as they were."""
+    board = relabelled(BOARDS[name], "klaster")
+    for place, query in queries(board, "prometheus"):
+        assert not re.search(r"(?<!\$)\bcluster\b", query), place
+    for kind in ("loki", "tempo"):
+        assert list(queries(board, kind)) == list(queries(BOARDS[name], kind))
+    assert list(variables(board)) == list(variables(BOARDS[name]))
+    assert not re.search(r'fields\.cluster|"cluster":', json.dumps(board))
+    assert json.loads(json.dumps(board).replace("klaster", "cluster")) == BOARDS[name]
 
 
 @each_board

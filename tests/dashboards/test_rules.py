@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from dashboards.source import alerts
+from dashboards.source.relabelled import relabelled
 from dashboards.source.rules import Override, Settings, alerting_rule, filled
 from tests.dashboards.minutes import DOWN, OBJECT, Series, rule_test, steady
 from tests.dashboards.promql import complaints, families
@@ -136,7 +138,8 @@ def test_everything_can_be_written_for_another_set_up(promtool: Promtool, tmp_pa
     assert "https://graphs/d/customresource-object?var-cluster={{ $labels.where }}&" in text
     assert not re.search(r"grafana\.example|github\.com|customresource-exporter\"|\bby \(cluster", text)
     assert 'up{job="other"}' in text
-    assert (tmp_path / "object.json").read_bytes() == (ROOT / "dashboards/object.json").read_bytes()
+    for board in (ROOT / "dashboards").glob("*.json"):
+        assert json.loads((tmp_path / board.name).read_bytes()) == relabelled(json.loads(board.read_bytes()), "where")
     for file in FILES:
         checked = promtool("check", "rules", "--lint=all", "--lint-fatal", str(tmp_path / f"rules/{file}.yaml"))
         assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -192,6 +195,21 @@ DESCRIBED = [
             )
         ],
         "Widget shop/web in cluster a has not been ready for 20m 0s.",
+    ),
+    (
+        "CustomResourceExporterDeclarationsUnreadable",
+        [Series("customresource_exporter_drift_declared_problems", {"kind": "empty"}, steady(1, 30))],
+        "The exporter in cluster a has 1 problem of the kind empty with the directories of declared manifests.",
+    ),
+    (
+        "CustomResourceExporterDeclarationsUnreadable",
+        [Series("customresource_exporter_drift_declared_problems", {"kind": "yaml"}, steady(2, 30))],
+        "The exporter in cluster a has 2 problems of the kind yaml with the directories of declared manifests.",
+    ),
+    (
+        "CustomResourceUndeclaredFields",
+        [Series("customresource_undeclared_fields", OBJECT, steady(1, 30))],
+        "A person owns 1 field of Widget shop/web in cluster a that nobody declared.",
     ),
 ]  # fmt: skip
 

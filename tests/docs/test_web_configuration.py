@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import bcrypt
 import msgspec
@@ -13,6 +13,7 @@ import yaml
 from exporter.web import words
 from exporter.web.config import WebConfig, parse
 from exporter.web.door import REFUSALS
+from exporter.web.handshakes import Failure
 from tests.docs.pages import PAGES, blocks, code, first_column, name_of, page, rows, section
 from tests.docs.test_configuration import WEB
 from tests.web.folder import Folder
@@ -59,6 +60,12 @@ def test_every_answer_has_its_row() -> None:
     told = rows(section(page(WEB_CONFIGURATION), "## Answers to whoever is not let in"))
     found = {code(cells[0])[0]: int(cells[1]) for cells in told}
     assert found == {reason: status for reason, (status, _) in REFUSALS.items()}
+
+
+def test_every_failure_of_a_handshake_has_its_row() -> None:
+    """The page lists the reasons that the counter has."""
+    told = first_column(section(page(WEB_CONFIGURATION), "## Handshakes that fail"))
+    assert sorted(told) == sorted(get_args(Failure))
 
 
 def test_every_way_to_ask_for_a_certificate_has_its_row() -> None:

@@ -195,6 +195,24 @@ def test_a_keeper_that_is_switched_off_is_forgotten() -> None:
     journal.close()
 
 
+def test_what_is_told_of_what_is_forgotten_is_told_with_it_or_not_at_all() -> None:
+    """Both or neither, as with a commit."""
+    journal = opened()
+    scope = Scope("example.com", "widgets", "team-a")
+    kept = Batch(states={("drift", KEY): state()}, checkpoints={scope: Checkpoint("v1", "1", complete=True)})
+    with pytest.raises(KeyError):
+        journal.forget(Scope("nobody.example.com", "ghosts"), [record(1)])
+    assert journal.head() == 0
+    journal.commit(kept)
+    journal.forget(scope, [record(1)])
+    journal.commit(kept)
+    journal.forget_states("drift", [record(2)])
+
+    assert [one for _, one in journal.after(0, 9)] == [record(1), record(2)]
+    assert journal.states.state("drift", KEY) is None
+    journal.close()
+
+
 # -- what older programs wrote -----------------------------------------------------------------------------------------
 
 

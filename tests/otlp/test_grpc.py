@@ -168,7 +168,7 @@ async def test_another_host(tmp_path: Path) -> None:
 
 
 async def test_certificate_is_read_again(tmp_path: Path) -> None:
-    """A CA that was replaced on disk is trusted from the next failure on."""
+    """A CA that was replaced on disk is trusted from the next failure on, and by a sender that is made of this one."""
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
     pair = (certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes())
@@ -180,9 +180,13 @@ async def test_certificate_is_read_again(tmp_path: Path) -> None:
         await sender.send(b"", 1)
         accepted = await sender.send(b"", 1)
         await sender.close()
+        (tmp_path / "ca.pem").unlink()
+        another = await sender.again()
+        accepted_again = await another.send(b"", 1)
+        await another.close()
 
     assert isinstance(refused, Misconfigured)
-    assert Done() == accepted
+    assert (accepted, accepted_again) == (Done(), Done())
 
 
 async def test_silent_connection() -> None:

@@ -150,7 +150,7 @@ async def test_untrusted_certificate(tmp_path: Path) -> None:
 
 
 async def test_client_certificate_is_read_again(tmp_path: Path) -> None:
-    """Where the endpoint wants a certificate, one that was replaced on disk is used after the next failure."""
+    """One that was replaced on disk is used after the next failure, and by a sender that is made of this one."""
     authority = trustme.CA()
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.verify_mode = ssl.CERT_REQUIRED
@@ -180,9 +180,13 @@ async def test_client_certificate_is_read_again(tmp_path: Path) -> None:
         await sender.send(b"", 1)
         accepted = await sender.send(b"", 1)
         await sender.close()
+        (tmp_path / "cert.pem").unlink()
+        another = await sender.again()
+        accepted_again = await another.send(b"", 1)
+        await another.close()
 
     assert isinstance(refused, Retry | Misconfigured)
-    assert Done() == accepted
+    assert (accepted, accepted_again) == (Done(), Done())
 
 
 @pytest.mark.parametrize("variable", ["CERTIFICATE", "CLIENT_CERTIFICATE"])

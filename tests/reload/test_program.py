@@ -188,6 +188,27 @@ def test_other_rules_judge_what_has_not_changed(ground: Ground, tmp_path: Path) 
         eventually(lambda: state() == ["drifted"])
 
 
+@pytest.mark.parametrize("after", [watching(B), watching(A, drift={"enabled": False})], ids=["type", "drift"])
+def test_drift_that_is_judged_no_longer_ends(ground: Ground, tmp_path: Path, after: str) -> None:
+    """Who was told that it began is told that it ended; nobody knows how, and it is counted so."""
+    applied = json.dumps({"apiVersion": f"{A}/v1", "kind": "Widget", "metadata": {"name": "one"}, "spec": {"size": 1}})
+    annotations = {"kubectl.kubernetes.io/last-applied-configuration": applied}
+    ground.create(A, "one", {"size": 1}, manager="kubectl-client-side-apply", annotations=annotations)
+    ground.patch(A, "one", {"size": 2})
+    before = watching(A, drift={"settle": "0s", "clear": "0s"})
+    with Running(ground, tmp_path, before, "--web.enable-lifecycle") as exporter:
+        eventually(lambda: [one["state"] for one in exporter.drift()] == ["drifted"])
+        exporter.write(after)
+        assert exporter.post()[0] == 200
+        ended = {
+            dict(labels)["resolved_by"]: value
+            for (name, labels), value in exporter.metrics().items()
+            if name == "customresource_drift_episodes_total" and value
+        }
+        assert ended == {"unknown": 1.0}
+        assert exporter.drift() == []
+
+
 def test_the_journal_takes_another_size(ground: Ground, tmp_path: Path) -> None:
     """It is opened again within the new bounds, with all that it holds."""
     with Running(ground, tmp_path, watching(A), "--web.enable-lifecycle") as exporter:

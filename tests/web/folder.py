@@ -21,7 +21,7 @@ from exporter.web.source import WebSource
 
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from exporter.metrics.exposition import Exposition
@@ -145,6 +145,11 @@ class Served:
         name = "customresource_exporter_web_refused_total"
         return self.health.registry.get_sample_value(name, {"reason": reason}) or 0.0
 
+    def has_failed(self, handshakes: dict[str, int]) -> bool:
+        """Whether so many handshakes have failed, by reason."""
+        (family,) = [one for one in self.health.registry.collect() if one.name.endswith("_web_handshake_failures")]
+        return handshakes == {one.labels["reason"]: one.value for one in family.samples if one.name.endswith("_total")}
+
 
 class _Pages:
     async def scrape(self, *_: str) -> Page:
@@ -164,10 +169,17 @@ async def serving(folder: Folder) -> AsyncIterator[Served]:
         "the web configuration", source,
         health.web_config_last_reload_successful, health.web_config_last_reload_success, look=0.05,
     )  # fmt: skip
-    door = Door(health.web_refused)
+    door = Door(health.web_refused, health.web_handshake_failures)
     door.change(source.loaded)
     async with serve("127.0.0.1:0", cast("Exposition", _Pages()), list, door) as listener:
         yield Served(listener, reloading, health)
+
+
+async def until(predicate: Callable[[], bool]) -> None:
+    """Let the loop work until something is so."""
+    async with asyncio.timeout(10):
+        while not predicate():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
 
 
 def place(served: Served) -> tuple[str, int]:

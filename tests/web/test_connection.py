@@ -104,7 +104,8 @@ async def test_each_of_several_requests_in_a_row_is_asked(folder: Folder) -> Non
 @pytest.mark.parametrize("begun", [b"", START, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"])
 async def test_who_brings_no_request_does_not_stay(begun: bytes) -> None:
     """Nothing, half a request however slowly it goes on, and nothing more after one: the connection is closed."""
-    door = Door(Health().web_refused)
+    health = Health()
+    door = Door(health.web_refused, health.web_handshake_failures)
     async with serve("127.0.0.1:0", pages(), nothing, door, idle=0.2) as listener:
         reader, writer = await asyncio.open_connection(listener.address.host, listener.address.port)
         writer.write(begun)

@@ -59,7 +59,9 @@ async def serve(
     text: str, exposition: Exposition, ready: Callable[[], list[str]], reload: Reload | None = None
 ) -> AsyncIterator[Address]:
     """Serve everybody, over plain HTTP; gives the address."""
-    async with server.serve(text, exposition, ready, Door(Health().web_refused), reload) as listener:
+    health = Health()
+    door = Door(health.web_refused, health.web_handshake_failures)
+    async with server.serve(text, exposition, ready, door, reload) as listener:
         yield listener.address
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
@@ -17,6 +21,7 @@ from tests.web.folder import (
     REFUSED,
     WRONG,
     Folder,
+    Served,
     ask,
     attempt,
     mutual,
@@ -25,7 +30,12 @@ from tests.web.folder import (
     serving,
     tls,
     trusting,
+    until,
 )
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
 
 
 @pytest.fixture
@@ -146,6 +156,52 @@ async def test_certificate_and_key_can_stand_in_the_file(folder: Folder) -> None
     async with serving(folder) as served:
         assert await attempt(served, folder, "none") == REFUSED
         assert await attempt(served, folder, "right certificate") == 200
+
+
+# -- handshakes that fail -------------------------------------------------------------------------------------
+
+
+def _connect(served: Served, context: ssl.SSLContext | None) -> None:
+    """Connect once, say something, and wait until it is over; asyncio's own client would send no alert."""
+    with (
+        suppress(OSError),  # as an error of TLS is one
+        socket.create_connection(place(served), 10) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") if context else plain as one,
+    ):
+        one.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        while one.recv(4096):
+            pass
+
+
+async def _fail_in_every_way(folder: Folder) -> None:
+    """Have handshakes fail, of a listener whose certificate was changed meanwhile."""
+    folder.write(mutual(min_version="TLS13"))
+    right, wrong = (trusting(folder.authority, one.issue_cert("client")) for one in (folder.clients, trustme.CA()))
+    old = trusting(folder.authority)
+    old.maximum_version = V12
+    async with serving(folder) as served:
+        folder.issue()
+        await served.reload()
+        _, silent = await asyncio.open_connection(*place(served))
+        silent.close()
+        await silent.wait_closed()
+        await asyncio.to_thread(_connect, served, right)
+        assert served.has_failed({})
+        for context, failed in (
+            (old, {"protocol": 1}),
+            (None, {"protocol": 2}),
+            (trusting(folder.authority), {"protocol": 2, "certificate": 1}),
+            (wrong, {"protocol": 2, "certificate": 2}),
+            (trusting(trustme.CA()), {"protocol": 2, "certificate": 2, "alert": 1}),
+        ):
+            await asyncio.to_thread(_connect, served, context)
+            await until(partial(served.has_failed, failed))
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_handshake_that_fails_is_counted(folder: Folder, run: Callable[[Coroutine[None, None, None]], None]) -> None:
+    """By what was wrong; what says nothing, and what comes to something, is not."""
+    run(asyncio.wait_for(_fail_in_every_way(folder), 50.0))
 
 
 # -- the rest of the file -------------------------------------------------------------------------------------

@@ -1,0 +1,47 @@
+"""Whether an object that somebody asks for by its name is known at all: a misspelt name is no empty answer.
+
+What globs choose, or a kind alone, may be nothing. Must never decide what is shown of an object.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exporter.errors import UnknownError
+from exporter.history import Filters, changes
+
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from exporter.journal.read import Reader
+
+
+def expect(reader: Reader, data_dir: str | Path, *, kind: str | None, namespace: str | None, name: str | None) -> None:
+    """Make sure that an object is known, or was, as far back as the history goes.
+
+    Args:
+        reader: of the journal
+        data_dir: where the journal is
+        kind: as it was typed, None for any
+        namespace: as it was typed, None for any
+        name: as it was typed; nothing is expected without one, nor of globs
+
+    Raises:
+        UnknownError: it is not
+        sqlite3.Error: the journal cannot be read
+
+    """
+    if not name or any(sign in name for sign in "*?["):
+        return
+    asked = Filters(kind=kind or None, namespace=namespace, name=name)
+    if any(asked.covers(*place, name) for place in reader.called(name)):
+        return
+    if any(asked.selects(change) for change in changes(reader.scan())):
+        return
+    place = "" if namespace is None else f" in the namespace {namespace!r}"
+    msg = (
+        f"no object {kind or '*'}/{name}{place} is known to the journal in {data_dir}: see with kubectl get how it is "
+        "spelt, and with check-config whether it is followed"
+    )
+    raise UnknownError(msg)
