@@ -32,8 +32,9 @@ def show(console: Console, case: Case) -> None:
     for line in lines:
         table.add_row(*(cell.replace("**", "") for cell in line))
     console.print(table)
-    if case.profile is not None:
-        for one in case.profile.functions:
+    for profile in case.profiles:
+        console.print(profile.what)
+        for one in profile.functions:
             console.print(f"  {one.share:6.1%} {one.name}", highlight=False)
 
 

@@ -69,10 +69,11 @@ def saturated(size: Size) -> Case:
     """Watch bytes to journal, one core."""
     # The lines of a round are made before it and held in memory: of large ones there are fewer.
     small, large = ("--changes", size.changes), ("--size", _LARGE, "--changes", max(2_000, size.changes // 8))
-    todo = [_Saturated(f"{sort}, {_SMALL} KiB", (sort, *small), _GOAL) for sort in _SORTS]
-    for what, names in (("drift not judged", ("drift",)), ("rollouts not followed", ("rollout",)),
-                        ("neither", ("drift", "rollout"))):  # fmt: skip
-        todo.append(_Saturated(f"spec, {_SMALL} KiB, {what}", ("spec", *small, "--without", *names), _GOAL))
+    bare = (*small, "--without", "drift", "rollout")
+    todo = [_Saturated(f"{sort}, {_SMALL} KiB, diff and writer alone", (sort, *bare), _GOAL) for sort in _SORTS]
+    todo += [_Saturated(f"{sort}, {_SMALL} KiB", (sort, *small), _GOAL) for sort in _SORTS]
+    for what, name in (("drift not judged", "drift"), ("rollouts not followed", "rollout")):
+        todo.append(_Saturated(f"spec, {_SMALL} KiB, {what}", ("spec", *small, "--without", name), _GOAL))
     spread = ("spec", *small, "--objects", size.changes)
     todo.append(_Saturated(f"spec, {_SMALL} KiB, over {size.changes:,} objects", spread, _GOAL))
     named = ("spec", *small, "--suspicious")
@@ -84,11 +85,13 @@ def saturated(size: Size) -> Case:
     todo.append(_Saturated(f"1/3 spec, 2/3 status, {_SMALL} KiB, delivered to OTLP", delivered, _GOAL_DELIVERED))
     figures = [one.figure(size.rounds) for one in todo]
     missed = [(figure.value.median, place) for place, figure in enumerate(figures) if figure.met is False]
+    # The worst of those with the diff and the writer alone, and the worst of all.
+    worst = [min(some)[1] for some in ([one for one in missed if one[1] < len(_SORTS)], missed) if some]
     return Case(
         name="saturated",
         beside=_CLIENT,
         figures=figures,
-        profile=todo[min(missed)[1]].profile() if missed else None,
+        profiles=[todo[place].profile() for place in dict.fromkeys(worst)],
     )
 
 
@@ -111,7 +114,7 @@ def real_server(size: Size) -> Case:
         name="real",
         beside="kube-state-metrics, beside it in the same run",
         figures=figures,
-        profile=Profile(f"{size.rate:g} changes/s", convert(hot, list[Hot])) if missed else None,
+        profiles=[Profile(f"{size.rate:g} changes/s", convert(hot, list[Hot]))] if missed else [],
     )
 
 

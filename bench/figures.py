@@ -83,7 +83,7 @@ class Case(Struct, frozen=True, kw_only=True):
         name: see `bench.texts`
         beside: who the other one is, empty where there is none
         figures: its lines
-        profile: where the time goes, for a goal that is not met
+        profiles: where the time goes, for goals that are not met
         date: of the day
         revision: of the sources
         seconds: that it took in all
@@ -93,7 +93,7 @@ class Case(Struct, frozen=True, kw_only=True):
     name: str
     beside: str = ""
     figures: list[Figure]
-    profile: Profile | None = None
+    profiles: list[Profile] = []
     date: str = ""
     revision: str = ""
     seconds: float = 0.0

@@ -81,8 +81,7 @@ def _section(case: Case) -> str:
     told = f"Measured on {case.date} at {case.revision}, in {number(case.seconds)} s."
     text = TEXTS[case.name]
     parts = [f"## {text.title}", text.body, "\n".join(table), told]
-    if case.profile is not None:
-        parts.append(_profile(case.profile))
+    parts += map(_profile, case.profiles)
     return "\n\n".join(parts)
 
 
