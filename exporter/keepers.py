@@ -166,6 +166,7 @@ class Keepers:
             if step.new is not None:
                 step.new.forget()
         batch.steps.clear()
+        batch.weight = 0
         batch.heard.clear()
 
     def _tell(self, name: str, step: Step, batch: Batch) -> Book | None:
