@@ -68,6 +68,9 @@ GROUP_SECONDS = 0.02
 GROUP_RECORDS = 200
 # The event loop gets its turn after so many observations.
 _TURN = 100
+# Keepers are told of steps as soon as their versions take more than so many bytes, else at the turn: all are held until
+# then, and decoded they take ten times as many.
+_HELD_BYTES = 1024 * 1024
 _HIGH_WATER = 4 * 1024 * 1024
 _REVIEWED_BYTES = 2048
 _RETRY = Backoff(first=0.2, factor=2.0, cap=2.0, jitter=0.2)
@@ -216,8 +219,10 @@ class Ingest:
             except (sqlite3.Error, JournalError) as error:
                 # What was done of it stays in the batch, and is not done twice.
                 await self._again(error, partial(self._take_again, item, batch))
-            if number % _TURN == 0:
+            turn = number % _TURN == 0
+            if turn or batch.weight > _HELD_BYTES:
                 await self._follow(batch)
+            if turn:
                 await asyncio.sleep(0)
         await self._follow(batch)
         return batch

@@ -166,6 +166,7 @@ class Keepers:
             if step.new is not None:
                 step.new.forget()
         batch.steps.clear()
+        batch.weight = 0
         batch.heard.clear()
 
     def _tell(self, name: str, step: Step, batch: Batch) -> Book | None:
@@ -173,12 +174,12 @@ class Keepers:
         book = Book(name, self._states, batch)
         try:
             self._keepers[name].step(step, book)
+            book.close()
         except (sqlite3.Error, JournalError):
             raise
         except Exception as error:  # noqa: BLE001 - see the first lines
             self._lost(name, error)
             return None
-        book.close()
         return book
 
     def time(self, at: int, limit: int, batch: Batch) -> bool:
@@ -205,6 +206,7 @@ class Keepers:
                     book.keep(key, None)  # of a keeper that is switched off
                 else:
                     keeper.time(key, at, book)
+                book.close()
             except (sqlite3.Error, JournalError):
                 raise
             except Exception as error:  # noqa: BLE001 - see the first lines
@@ -212,7 +214,7 @@ class Keepers:
                 book = Book(name, self._states, batch)
                 state = book.get(key)  # without a time: else it would come again at once, and for ever
                 book.keep(key, None if state is None else replace(state, due=None))
-            book.close()
+                book.close()
         return len(places) == limit
 
     def _lost(self, keeper: str, error: Exception) -> None:

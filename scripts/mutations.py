@@ -97,8 +97,8 @@ MUTATIONS = (
     Mutation(
         "a baseline is silent",
         "exporter/changes/tracker.py",
-        '        if seen.mode == "baseline":\n            self._follow(Step(seen.type, key, seen.head.uid,',
-        '        if seen.mode == "none":\n            self._follow(Step(seen.type, key, seen.head.uid,',
+        '        if seen.mode == "baseline":\n            batch.take(Step(seen.type, key, seen.head.uid,',
+        '        if seen.mode == "none":\n            batch.take(Step(seen.type, key, seen.head.uid,',
         ("tests/changes/test_tracker.py::test_a_baseline_is_silent", MODEL),
     ),
     Mutation(

@@ -6,26 +6,29 @@ import asyncio
 import sqlite3
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
+from exporter.changes.batch import Batch
 from exporter.changes.observation import Observation
 from exporter.changes.redact import Redactor
 from exporter.changes.tracker import Tracker
+from exporter.changes.version import pack
 from exporter.changes.writer import WriterTable
 from exporter.errors import DamagedError
-from exporter.ingest import Inbox, Ingest, Item, Removed
+from exporter.ingest import Inbox, Ingest, Item, Removed, Review
 from exporter.journal.store import Journal
+from exporter.keepers import Keepers
 from exporter.kube.sink import Listed, Progress
 from exporter.metrics.changes import ChangeMetrics
 from exporter.metrics.health import Health
-from exporter.model import Checkpoint
+from exporter.model import Checkpoint, Stored
 from tests.changes.objects import KEY, SCOPE, WIDGET, seen, widget
 
 
 if TYPE_CHECKING:
-    from exporter.changes.batch import Batch
-    from exporter.model import ObjectKey, Stored
+    from exporter.model import ObjectKey
 
 
 class Loop:
@@ -186,6 +189,26 @@ async def test_counters_are_what_the_journal_holds() -> None:
     assert words == ["created", "status", "deleted"]
     for event, change in (("added", "created"), ("modified", "status"), ("deleted", "deleted")):
         assert f'namespace="team-a",event="{event}",change="{change}"}} 1\n' in page
+
+
+@pytest.mark.parametrize(("size", "most"), [(100, 100), (300_000, 4)])
+async def test_large_versions_are_held_for_no_more_than_a_few_steps(size: int, most: int) -> None:
+    """Objects that are judged again come out of the journal: no inbox bounds their size. Small ones wait for a turn."""
+    loop = Loop()
+    told: list[int] = []
+
+    class Counting(Keepers):
+        def follow(self, batch: Batch) -> None:
+            told.append(len(batch.steps))
+            super().follow(batch)
+
+    loop.ingest._keepers = Counting((), loop.journal.states, loop.health)
+    keys = [replace(KEY, name=str(number)) for number in range(150)]
+    state = pack(msgspec.json.encode(widget(spec={"text": "x" * size})))
+    loop.journal.commit(Batch(objects={key: Stored(f"uid-{key.name}", "1", state) for key in keys}))
+    await loop.take(*[Review(WIDGET, key) for key in keys])
+
+    assert (max(told), sum(told)) == (most, len(keys))
 
 
 async def test_a_full_inbox_holds_the_reflectors_back() -> None:

@@ -95,6 +95,27 @@ def test_a_bug_in_one_keeper_costs_no_other_and_is_counted() -> None:
     assert [office.errors(name) for name in ("first", "second", "third")] == [0, 1, 0]
 
 
+def test_what_a_keeper_keeps_of_a_type_that_nobody_knows_costs_no_other() -> None:
+    """A bug that shows only when what was kept is handed over is one like any other, also when the time has come."""
+
+    class Astray(Notes):
+        def step(self, step: Step, book: Book) -> None:
+            super().step(step, book)
+            book.keep(replace(KEY, group="nobody.example.com"), state())
+
+    office = Office(Notes("first"), Astray("second"), Notes("third"))
+    batch = Batch()
+    office.follow(batch, STEP)
+
+    assert {name for name, _ in batch.states} == {"first", "third"}
+    assert (len(batch.records), office.errors("second"), batch.steps) == (2, 1, [])
+
+    office.journal.commit(Batch(states={("second", KEY): state(due=5)}))
+    office.keepers.time(9, 100, batch)
+    office.journal.commit(batch)
+    assert (office.errors("second"), office.journal.states.due(9, 100)) == (2, [])
+
+
 @pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), JournalError("cannot be read")])
 def test_a_journal_that_cannot_be_read_leaves_nothing_half_done(error: Exception) -> None:
     """The keeper that met it is told that step again from its beginning, nobody hears twice; and it is no bug."""

@@ -26,6 +26,7 @@ class Batch:
     Attributes:
         changes: in their order
         steps: what became of objects and no keeper has taken in yet, each with the place of its change in `changes`
+        weight: of those steps, the bytes of their versions, all of which are held until the steps were taken in
         heard: how many of those steps each keeper has taken in, by its name; only while that is under way
         records: what keepers conclude from them; written after the changes
         states: what each keeper keeps of an object, by (its name, object); None removes it
@@ -44,6 +45,7 @@ class Batch:
 
     changes: list[Change] = field(default_factory=list)
     steps: list[tuple[Step, int]] = field(default_factory=list)
+    weight: int = 0
     heard: dict[str, int] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     states: dict[tuple[str, ObjectKey], State | None] = field(default_factory=dict)
@@ -61,6 +63,9 @@ class Batch:
     def take(self, step: Step) -> None:
         """Take in what became of an object, with the change that is told of it, if there is one."""
         self.steps.append((step, len(self.changes)))
+        for version in (step.old, step.new):
+            if version is not None:
+                self.weight += len(version.raw)
         if step.change is not None:
             self.changes.append(step.change)
 

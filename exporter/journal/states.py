@@ -95,15 +95,18 @@ class States:
 
     def inside(self, keeper: str, scope: Scope) -> Iterator[tuple[ObjectKey, str, State]]:
         """Go through the objects of a scope that a keeper keeps something of: key, kind, state."""
-        for key, kind, state in self.all(keeper):
-            if (key.group, key.resource) == (scope.group, scope.resource) and scope.namespace in ("", key.namespace):
-                yield key, kind, state
+        number = self._types.get((scope.group, scope.resource))
+        return self._several(
+            keeper, "AND type = ? AND (? = '' OR namespace = ?)", (number, scope.namespace, scope.namespace)
+        )
 
-    def _several(self, keeper: str, more: str) -> Iterator[tuple[ObjectKey, str, State]]:
+    def _several(
+        self, keeper: str, more: str, values: tuple[int | str | None, ...] = ()
+    ) -> Iterator[tuple[ObjectKey, str, State]]:
         columns = "grp, resource, namespace, name, kind, line, tally, due, shown"
         rows = self._connection.execute(
             f"SELECT {columns} FROM states JOIN types ON types.id = type WHERE keeper = ? {more}",  # noqa: S608 - constants
-            (keeper,),
+            (keeper, *values),
         )
         for group, resource, namespace, name, kind, line, tally, due, shown in rows:
             yield ObjectKey(group, resource, namespace, name), kind, State(line, tally, due, bool(shown))

@@ -186,11 +186,11 @@ class Journal:
 
     @contextmanager
     def _telling(self, records: Iterable[Record]) -> Iterator[None]:
-        """Open a transaction, and write records in it."""
+        """Open a transaction, and write records at its end: by then there is room also in a journal that is full."""
         told = list(records)
         with self._transaction():
-            write(self._connection, self._types, Batch(records=told))
             yield
+            write(self._connection, self._types, Batch(records=told))
         if told:
             self._wake()
 

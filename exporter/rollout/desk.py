@@ -191,6 +191,7 @@ class Desk:
     def learn(self, key: ObjectKey, learned: Habits) -> Habits:
         """Keep the habits of an object's type, if they are others."""
         if learned is not self.habits(key):
+            self._book.get(_of_type(key))  # what may fail comes before it counts as kept
             self._known[key.group, key.resource] = learned
             self._book.keep(_of_type(key), State(habits.encode(learned), _OF_TYPE))
         return learned

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.changes.entries import Entries, Entry
 
@@ -67,6 +69,22 @@ def test_what_came_and_what_went_are_found_wherever_they_are(
     before, after = (Entries(msgspec.json.encode([entry("10:00", name) for name in names])) for names in (old, new))
     assert list(before) == [entry("10:00", name) for name in old]
     assert after.moved(before) == (came, went)
+    assert list(after) == [entry("10:00", name) for name in new]
+
+
+@given(
+    old=st.lists(st.sampled_from("abc"), max_size=6),
+    new=st.lists(st.sampled_from("abc"), max_size=6),
+    read=st.sets(st.integers(0, 5)),
+)
+def test_what_came_and_what_went_is_what_a_search_of_all_finds(old: list[str], new: list[str], read: set[int]) -> None:
+    """Whatever moved, and whichever of the version before were decoded: each place holds its own entry."""
+    before, after = (Entries(msgspec.json.encode([entry("10:00", name) for name in names])) for names in (old, new))
+    before.at(read & set(range(len(old))))
+    came, went = after.moved(before)
+
+    assert came == [place for place, name in enumerate(new) if name not in old]
+    assert went == [place for place, name in enumerate(old) if name not in new]
     assert list(after) == [entry("10:00", name) for name in new]
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts.mutations import MUTATIONS
 from tests.docs.pages import ROOT, code, page, section
 
+
+if TYPE_CHECKING:
+    from scripts.mutations import Mutation
 
 PAGE = "docs/explanation/guarantees.md"
 PROMISES = [
@@ -40,3 +45,9 @@ def test_every_named_test_exists(name: str) -> None:
             names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
     assert re.match(r"[Tt]est", test)
     assert test in names
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.mechanism)
+def test_every_mechanism_can_still_be_taken_away(mutation: Mutation) -> None:
+    """What is to be replaced is in its file once: else the proof fails, and only whoever runs it would notice."""
+    assert (ROOT / mutation.file).read_text(encoding="utf-8").count(mutation.before) == 1

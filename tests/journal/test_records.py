@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from exporter.changes.batch import Batch
 from exporter.history import changes
@@ -210,6 +211,19 @@ def test_what_is_told_of_what_is_forgotten_is_told_with_it_or_not_at_all() -> No
 
     assert [one for _, one in journal.after(0, 9)] == [record(1), record(2)]
     assert journal.states.state("drift", KEY) is None
+    journal.close()
+
+
+def test_what_is_told_last_finds_room_in_a_journal_that_is_full() -> None:
+    """What is forgotten with it makes the room: a start with a full journal would fail again and again."""
+    journal = opened()
+    keys = [replace(KEY, name=str(number)) for number in range(200)]
+    journal.commit(Batch(states={("drift", key): state(b"x" * 1000) for key in keys}))
+    (pages,) = journal._connection.execute("PRAGMA page_count").fetchone()
+    journal._connection.execute(f"PRAGMA max_page_count = {pages}")
+    journal.forget_states("drift", [record(number) for number in range(len(keys))])
+
+    assert len(journal.after(0, 1000)) == len(keys)
     journal.close()
 
 

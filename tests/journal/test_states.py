@@ -50,6 +50,22 @@ def test_what_is_forgotten_is_not_at_hand(journal: Journal) -> None:
     assert journal.states.state(*PLACE) is None
 
 
+def test_who_asks_for_one_scope_does_not_go_through_all_of_them(journal: Journal) -> None:
+    """A start that forgets many types asks for each: only what is of the type, and of the namespace, is read."""
+    other = replace(WIDGET, resource="gadgets", kind="Gadget")
+    journal.register(other)
+    far = replace(KEY, namespace="team-b")
+    others = {("drift", replace(KEY, resource="gadgets", name=str(number))): OTHER for number in range(1000)}
+    journal.commit(Batch(states={PLACE: ONE, ("drift", far): OTHER, ("rollout", KEY): OTHER, **others}))
+    steps: list[None] = []
+    journal._connection.set_progress_handler(lambda: steps.append(None), 100)
+
+    assert list(journal.states.inside("drift", replace(SCOPE, namespace="team-a"))) == [(KEY, "Widget", ONE)]
+    assert {key for key, _, _ in journal.states.inside("drift", SCOPE)} == {KEY, far}
+    assert list(journal.states.inside("drift", replace(SCOPE, resource="unheard-of"))) == []
+    assert len(steps) < 10
+
+
 def test_the_newest_is_given_and_is_what_was_written(journal: Journal) -> None:
     """Looked up, written, written anew, removed: what is at hand is always what the journal holds."""
     assert journal.states.state(*PLACE) is None

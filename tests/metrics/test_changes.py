@@ -119,6 +119,34 @@ def test_labels_that_become_equal_are_one_series() -> None:
     assert deltas.adds == {(CHANGES, "example.com", "Widget", "n" * 128, "modified", "noop"): 2.0}
 
 
+@given(
+    changes=st.lists(
+        st.builds(
+            lambda change, observed, namespace, class_: a_change(
+                event=change[0], change=change[1], observed=observed, namespace=namespace,
+                writer=Writer(name="x", class_=class_, source="managed_fields"),
+            ),
+            st.sampled_from(COMBINATIONS),
+            st.sampled_from([EARLY, LATE]),
+            st.sampled_from(["", "a", "a" * 128, "a" * 129, "\ud800", "?"]),
+            st.sampled_from([*WRITER_CLASSES, UNSET]),
+        ),
+        max_size=12,
+    )
+)  # fmt: skip
+def test_a_batch_counts_what_its_changes_count_one_by_one(changes: list[Change]) -> None:
+    """Whatever sorts of changes lie together, of places that may become one when they are cleaned."""
+    adds: dict[Series, float] = {}
+    sets: dict[Series, float] = {}
+    for deltas in [tally([change]) for change in changes]:
+        for series, count in deltas.adds.items():
+            adds[series] = adds.get(series, 0.0) + count
+        for series, value in deltas.sets.items():
+            sets[series] = max(sets.get(series, 0.0), value)
+
+    assert tally(changes) == Deltas(adds, sets)
+
+
 # -- what is shown --------------------------------------------------------------------------------------------
 
 
