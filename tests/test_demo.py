@@ -34,7 +34,8 @@ from exporter import cli
 from exporter.errors import ExporterError
 from exporter.model import UNRESOLVED, Change, FieldChange, Writer
 from exporter.records import Finding, Transition, Verdict
-from exporter.sandbox import demo
+from exporter.sandbox import demo, exporter_process
+from exporter.sandbox.apiserver.server import emulate
 from exporter.sandbox.closing import drift, say
 from exporter.sandbox.comparing import disagreements
 from exporter.sandbox.day import Summary
@@ -378,6 +379,23 @@ def test_a_port_that_is_taken_is_said_and_another_one_used(tmp_path: Path) -> No
             assert found is not None, one.text
             assert int(found[1]) != PORT
             assert one.end(signal.SIGINT) == 130
+
+
+async def test_a_port_that_is_taken_at_the_last_moment_is_no_reason_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between our look and the exporter's own another program may come: then it is another port, too."""
+    looks, is_free = iter([True]), exporter_process.is_free
+    monkeypatch.setattr(exporter_process, "is_free", lambda port: next(looks, False) or is_free(port))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(exporter_process, "PORT", port)
+        async with emulate() as sandbox:
+            (tmp_path / "kubeconfig").write_text(sandbox.kubeconfig())
+            async with exporting(tmp_path / "kubeconfig", tmp_path) as exporter:
+                await exporter.ready()
+                assert urlsplit(exporter.address("/metrics")).port not in (None, port)
+                assert await exporter.stop()
 
 
 # -- parts ------------------------------------------------------------------------------------------------------------

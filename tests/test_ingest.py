@@ -121,7 +121,7 @@ async def test_damage_ends_the_loop() -> None:
 
     with pytest.raises(DamagedError):
         await loop.take(seen(widget(1), "added"))
-    await asyncio.wait_for(loop.journal.care.spoilt(), 1)
+    await asyncio.wait_for(loop.journal.care.spoilt(), 10)
 
 
 async def test_a_baseline_has_no_checkpoint_before_it_is_complete() -> None:
@@ -220,7 +220,7 @@ async def test_a_full_inbox_holds_the_reflectors_back() -> None:
     assert not blocked.done()
 
     assert [item.head.resource_version for item in inbox.take(1) if isinstance(item, Observation)] == ["1"]
-    await asyncio.wait_for(blocked, 1)
+    await asyncio.wait_for(blocked, 10)
     assert len(inbox) == 1
 
 

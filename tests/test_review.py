@@ -66,7 +66,7 @@ def journal_with(count: int = 0) -> Journal:
 async def test_who_waits_for_the_inbox_waits_for_what_is_in_it_and_for_nothing_that_comes_after() -> None:
     """However much comes in, what was there is in the journal at some time: not as soon as it was taken out."""
     inbox = Inbox()
-    await asyncio.wait_for(inbox.until_kept(), 1)
+    await asyncio.wait_for(inbox.until_kept(), 10)
     for number in range(3):
         inbox.add(seen(widget(number)))
     waiting = asyncio.create_task(inbox.until_kept())
@@ -82,7 +82,7 @@ async def test_who_waits_for_the_inbox_waits_for_what_is_in_it_and_for_nothing_t
     assert not waiting.done()
     inbox.committed()
 
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 10)
     assert len(inbox) == 2
 
 

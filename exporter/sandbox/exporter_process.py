@@ -35,19 +35,32 @@ _TAIL = 10
 
 
 class ExporterProcess:
-    """An exporter that was started. Made by `exporting`.
+    """An exporter that is started. Made by `exporting`.
 
     Args:
-        process: of the exporter
+        command: runs it, but for where it listens
         log: the file that it logs to, as JSON
         data_dir: of its journal
 
     """
 
-    def __init__(self, process: Process, log: Path, data_dir: Path) -> None:
-        self._process = process
+    _process: Process
+
+    def __init__(self, command: list[str], log: Path, data_dir: Path) -> None:
+        self._command = command
         self._log = log
+        self._port = 0
         self.data_dir = data_dir
+
+    async def start(self, port: int) -> None:
+        """Start it, to listen on a port of loopback, or on any for 0."""
+        self._port = port
+        with self._log.open("wb") as out:
+            # A session of its own: Ctrl-C in the terminal is for us, who then end it in order.
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, f"--web.listen-address=127.0.0.1:{port}",
+                stdin=PIPE, stdout=out, stderr=out, start_new_session=True,
+            )  # fmt: skip
 
     def address(self, path: str) -> str:
         """Give the URL of one of its pages."""
@@ -64,7 +77,7 @@ class ExporterProcess:
         return {}
 
     async def ready(self) -> None:
-        """Wait until it follows the cluster.
+        """Wait until it follows the cluster; where another program was quicker to take its port, on another one.
 
         Raises:
             ExporterError: it ended, or is not ready after a minute
@@ -74,7 +87,7 @@ class ExporterProcess:
             async with asyncio.timeout(_START_SECONDS):
                 while not self.said("ready"):
                     if self._process.returncode is not None:
-                        raise self._ended()
+                        await self._again()
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             raise ExporterError(f"the exporter is not ready after {_START_SECONDS:g} s{self._tail()}") from None
@@ -100,6 +113,11 @@ class ExporterProcess:
                 self._process.kill()
                 await self._process.wait()
         return self._process.returncode == 0 and bool(self.said("stopped"))
+
+    async def _again(self) -> None:
+        if not self._port or is_free(self._port):
+            raise self._ended()
+        await self.start(0)
 
     def _ended(self) -> ExporterError:
         return ExporterError(f"the exporter ended by itself, with exit code {self._process.returncode}{self._tail()}")
@@ -129,14 +147,10 @@ async def exporting(
     # Safe path (-P): a directory called `exporter` that the user happens to be in is not ours.
     command = [
         sys.executable, "-P", "-m", __name__, "run", f"--kubeconfig={kubeconfig}", f"--config={file}",
-        f"--data-dir={data_dir}", f"--web.listen-address=127.0.0.1:{PORT if is_free(PORT) else 0}", "--log.format=json",
+        f"--data-dir={data_dir}", "--log.format=json",
     ]  # fmt: skip
-    with log.open("wb") as out:
-        # A session of its own: Ctrl-C in the terminal is for us, who then end it in order.
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=out, stderr=out, start_new_session=True
-        )
-    exporter = ExporterProcess(process, log, data_dir)
+    exporter = ExporterProcess(command, log, data_dir)
+    await exporter.start(PORT if is_free(PORT) else 0)
     try:
         yield exporter
     finally:

@@ -45,7 +45,7 @@ _VARIES = (
     (re.compile(r"(?<=://)(127\.0\.0\.1|localhost):\d+"), "(address)"),
 )
 # These only read, so they can be asked again until what was done before has arrived.
-_READS = ("customresource-exporter changes", "customresource-exporter drift", "curl")
+_READS = ("customresource-exporter changes", "customresource-exporter drift", "curl", "kubectl auth can-i")
 
 
 class Step(Struct, frozen=True):

@@ -39,4 +39,4 @@ def test_an_exemplar_leads_to_its_trace(stack: Stack) -> None:
     named = {exemplar["labels"]["trace_id"] for series in found for exemplar in series["exemplars"]}
 
     assert named
-    assert named <= eventually(lambda: stack.jaeger.traces(NAME), 30).keys()
+    eventually(lambda: named <= stack.jaeger.traces(NAME).keys(), 30)

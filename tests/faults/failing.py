@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Count = Callable[[Exporter, Endpoint], float]
+# Of a call that is given up: less than its time-out, and nobody waits for the rest of it.
+_THINKING_SECONDS = 8.0
 
 
 def counted(family: str, reason: str) -> Count:
@@ -155,8 +157,8 @@ def retry_info(seconds: int) -> dict[str, str | bytes]:
 
 
 def restarts(endpoint: Endpoint) -> None:
-    """Think for a moment about every request, and be replaced meanwhile: GOAWAY in the middle of a call."""
-    endpoint.rule = taking(seconds=0.5)(endpoint)
+    """Think about every request for long, and be replaced meanwhile: GOAWAY in the middle of a call."""
+    endpoint.rule = taking(seconds=_THINKING_SECONDS)(endpoint)
     for _ in range(2):
         eventually(partial(_asked_again, endpoint, len(endpoint.requests)), 30)
         endpoint.restart()

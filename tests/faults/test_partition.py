@@ -6,7 +6,7 @@ The exporter runs in a network namespace of its own; the cable between it and th
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,6 +14,7 @@ import yaml
 
 from tests.faults.netns import Namespace, impossible
 from tests.faults.trial import FULL, Trial
+from tests.waiting import eventually
 
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.faults.table import Row
+    from tests.integration.exporting import Exporter
     from tests.servers.launch import Cluster
 
 # The longest is more than the silence after which a stream counts as dead; then so few writes that a server remembers.
@@ -37,6 +39,18 @@ def _kubeconfig(cluster: Cluster, namespace: Namespace, directory: Path) -> Path
     file = directory / "partitioned.kubeconfig"
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
     return file
+
+
+def _at_rest(exporter: Exporter) -> list[dict[str, Any]]:
+    """All that it has told, once it tells nothing more."""
+    told = exporter.changes()
+
+    def still() -> bool:
+        before, told[:] = [*told], exporter.changes()
+        return before == told
+
+    eventually(still)
+    return told
 
 
 @pytest.mark.parametrize(("seconds", "per_second"), _PARTITIONS)
@@ -59,8 +73,7 @@ async def test_what_is_written_during_a_partition_arrives_once(
             async with trial.writing(per_second=per_second):
                 await asyncio.sleep(0.5)  # before
                 namespace.pull()
-                await asyncio.sleep(1)  # what was on its way is committed
-                before = await asyncio.to_thread(trial.exporter.changes)
+                before = await asyncio.to_thread(_at_rest, trial.exporter)  # what was on its way is committed
                 await asyncio.sleep(seconds)  # meanwhile
                 assert await asyncio.to_thread(trial.exporter.changes) == before
                 namespace.plug()

@@ -63,6 +63,12 @@ def allow(cluster: Cluster, user: str, *groups: str) -> None:
     cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(items))
 
 
+def may_watch(cluster: Cluster, user: str, widgets: Widgets) -> bool:
+    """Whether the server lets a user watch a type by now: it takes a role in a moment after it was written."""
+    resource = f"widgets.{widgets.group}"
+    return cluster.kubectl("auth", "can-i", "watch", resource, "-A", f"--as={user}", check=False).startswith("yes")
+
+
 def config_of(**watch: object) -> str:
     """Write a configuration that says only what is watched."""
     return json.dumps({"watch": watch})
@@ -75,6 +81,7 @@ def test_a_forbidden_type_degrades_alone_until_the_right_is_given(cluster: Clust
     for widgets in (seen, forbidden):
         widgets.create("a", "b")
     allow(cluster, "reader", seen.group)
+    eventually(lambda: may_watch(cluster, "reader", seen))
     config = config_of(include=["*.rights.selection.example.com/*"])
 
     with Exporter(cluster.kubeconfig_for("reader"), tmp_path / "data", config=config) as exporter:
@@ -101,11 +108,13 @@ def test_a_right_that_is_taken_away_deletes_nothing(cluster: Cluster, tmp_path: 
     widgets.create("a")
     config = config_of(include=[f"{widgets.group}/*"])
     allow(cluster, "dismissed", widgets.group)
+    eventually(lambda: may_watch(cluster, "dismissed", widgets))
     exporter = Exporter(cluster.kubeconfig_for("dismissed"), tmp_path / "data", config=config)
     with exporter:
         assert total(exporter, SYNCED) == 1
 
     allow(cluster, "dismissed")
+    eventually(lambda: not may_watch(cluster, "dismissed", widgets))
 
     with exporter:
         assert exporter.get("/readyz")[0] == 200

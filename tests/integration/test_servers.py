@@ -17,7 +17,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs, SeverityNumber
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from tests.servers import build
+from tests.servers import build, process
 from tests.servers.launch import Cluster, Collector, KubectlError
 from tests.waiting import eventually
 
@@ -157,6 +157,23 @@ def test_stop_leaves_no_process(new_cluster: NewCluster) -> None:
     assert ([alive(pid) for pid in pids], cluster.pids) == ([False] * 3, [])
     cluster.start()
     assert cluster.kubectl("get", "--raw", "/readyz") == "ok"
+
+
+def test_two_runs_of_the_tests_are_given_no_port_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one of them was given is its own, though nobody listens there, until it ends."""
+    program = (
+        "import sys; from tests.servers.process import free_port; print(free_port(), flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        port = int(other.stdout.readline())
+        monkeypatch.setattr(process, "_PORTS", [port])
+        with pytest.raises(process.StartError, match=f"no free loopback port in .{port}."):
+            process.free_port()
+        other.kill()
+    assert process.free_port() == port
 
 
 def test_servers_die_with_the_process_that_started_them(collector: Collector, tmp_path: Path) -> None:

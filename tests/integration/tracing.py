@@ -7,7 +7,7 @@ look into an exporter: the truth is whoever wrote, or a watch of the test's own.
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.integration.exporting import Exporter
@@ -74,6 +74,11 @@ class Told(NamedTuple):
         )
 
 
+def matters(change: dict[str, Any]) -> bool:
+    """Tell whether a change is one that is sent."""
+    return not change.get("heartbeat")
+
+
 def named(span: Span) -> str:
     """Say what a span of a rollout is, and of which object."""
     kind, _, rest = what_of(span).partition(" ")
@@ -117,8 +122,16 @@ class Lane:
             return traces if len(rollouts) >= count else None
 
         traces = eventually(found, _SECONDS) or {}
+        with suppress(AssertionError):  # what is missing is said by the tests, by name
+            eventually(self._all_logged, _SECONDS)
         changes = self.exporter.changes("--all")
         return Told(traces, self._collector.requests_of_spans(), self._collector.records(), changes)
+
+    def _all_logged(self) -> bool:
+        """Whether the Collector has a record of each change: it gets them a moment after the journal, and by itself."""
+        changes = self.exporter.changes("--all")
+        logged = {one["attributes"]["customresource.change.id"] for one in self._collector.records()}
+        return logged == {change["id"] for change in changes if matters(change)}
 
 
 class Lanes(NamedTuple):
@@ -160,8 +173,8 @@ def log_leads_to_traces(told: Told) -> None:
     What is seen of an owned object before its owner's rollout is seen to begin has another trace until then.
     """
     logged = {one["attributes"]["customresource.change.id"]: (one["trace_id"], one["span_id"]) for one in told.records}
-    matters = [change for change in told.changes if not change.get("heartbeat")]
-    assert logged == {change["id"]: (change.get("trace_id", ""), change.get("span_id", "")) for change in matters}
+    due = filter(matters, told.changes)
+    assert logged == {change["id"]: (change.get("trace_id", ""), change.get("span_id", "")) for change in due}
     order = {change["id"]: place for place, change in enumerate(told.changes)}
     rollouts = {span["span_id"]: span for span in told.rollouts().values()}
 

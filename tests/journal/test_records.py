@@ -85,7 +85,7 @@ async def test_a_record_alone_wakes_who_waits() -> None:
     await asyncio.sleep(0)
     journal.commit(Batch(records=[record(1)]))
 
-    await asyncio.wait_for(waiter, 1)
+    await asyncio.wait_for(waiter, 10)
     journal.close()
 
 

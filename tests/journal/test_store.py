@@ -169,7 +169,7 @@ async def test_waiting_ends_with_the_commit() -> None:
     assert not waiter.done()
     journal.commit(Batch(changes=[change(1)]))
 
-    await asyncio.wait_for(waiter, 1)
+    await asyncio.wait_for(waiter, 10)
     journal.close()
 
 

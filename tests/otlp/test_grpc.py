@@ -196,15 +196,21 @@ async def test_silent_connection() -> None:
         front.target = int(address.rpartition(":")[2])
         await front.up()
         sender = await opened(f"http://127.0.0.1:{front.port}", TIMEOUT="200")
-        first = await sender.send(b"", 1)
+
+        async def until_done() -> None:
+            """On a busy machine a connection may take longer to make than silence is to last."""
+            async with asyncio.timeout(20):
+                while await sender.send(b"", 1) != Done():
+                    pass
+
+        await until_done()
         front.hang()
         silent = await sender.send(b"", 1)
         front.go_on()
-        again = await sender.send(b"", 1)
+        await until_done()
         await sender.close()
         await front.close()
 
-    assert [Done(), Done()] == [first, again]
     assert isinstance(silent, Retry)
     assert silent.reason == "grpc_deadline_exceeded"
 

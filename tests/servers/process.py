@@ -6,6 +6,7 @@ Must never leave a process running once the one that started it is gone, however
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import os
 import random
@@ -13,18 +14,20 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 START_SECONDS = 60.0
 _POLL_SECONDS = 0.02
@@ -52,10 +55,10 @@ class StartError(Exception):
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on and that this process has not given out before."""
+    """A loopback port that nobody listens on and that no process with tests has given out before while it lives."""
     for _ in range(1000):
         port = random.choice(_PORTS)  # noqa: S311 - a port, not a secret
-        if port in _given:
+        if port in _given or not _reserve(port):
             continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -63,6 +66,22 @@ def free_port() -> int:
             _given.add(port)
             return port
     raise StartError(f"no free loopback port in {_PORTS}")
+
+
+def _reserve(port: int) -> bool:
+    """Keep a port from other runs of the tests beside this one: its server may start later, or be down for a while."""
+    try:
+        fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _reservations() -> int:
+    """A file that all runs of a user share, with a byte for each port to be locked; the kernel unlocks at their end."""
+    path = Path(tempfile.gettempdir(), f"customresource-exporter-test-ports-{os.getuid()}")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def answers(url: str, context: ssl.SSLContext | None = None) -> bool:

@@ -261,8 +261,7 @@ async def _ask_while_certificates_change(folder: Folder) -> None:
         writer.transport.abort()
         assert len(found) >= 4
         assert set(found) == {200}
-        await asyncio.sleep(0.1)  # what was closed is let go of in the next turns of the loop
-        assert _descriptors() <= before + 2
+        await until(lambda: _descriptors() <= before + 2)  # what was closed is let go of in the next turns of the loop
 
 
 def test_nobody_is_turned_away_while_certificates_change(folder: Folder) -> None:
