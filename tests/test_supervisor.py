@@ -15,7 +15,7 @@ from exporter.supervisor import Supervisor
 
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from exporter.changes.batch import Series
@@ -89,6 +89,13 @@ async def running(folder: Path | None) -> AsyncIterator[Desk]:
     assert all(one.ended for one in desk.built)
 
 
+async def until(predicate: Callable[[], bool]) -> None:
+    """Let the loop work until something is so."""
+    async with asyncio.timeout(10):
+        while not predicate():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+
+
 async def test_who_was_ready_stays_ready_while_it_is_built_anew() -> None:
     """From the moment that it is asked for until the new one is; the old page is shown until then."""
     async with running(None) as desk:
@@ -114,10 +121,10 @@ async def test_the_end_takes_readiness_although_something_is_built_anew() -> Non
     async with running(None) as desk:
         desk.built[0].may_end.clear()
         rebuilding = asyncio.create_task(desk.supervisor.rebuild())
-        await asyncio.sleep(0.01)
+        await until(lambda: desk.built[0].missing == ["stopping"])
+        assert desk.supervisor.waiting() == []
         desk.stop.set()
-        await asyncio.sleep(0.01)
-        assert desk.supervisor.waiting() == ["stopping"]
+        await until(lambda: desk.supervisor.waiting() == ["stopping"])
         desk.built[0].may_end.set()
         await asyncio.wait({rebuilding}, timeout=5)
         assert rebuilding.cancelled()
