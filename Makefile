@@ -67,7 +67,7 @@ faults: .venv/.synced ## Play every fault at full length, show what each costs, 
 	FAULTS=full FAULTS_TABLE=$(CURDIR)/.faults.jsonl $(RUN) pytest tests/faults $(ARGS) || failed=$$?; \
 	$(RUN) python -m scripts.faults .faults.jsonl; exit $${failed:-0}
 
-bench: .venv/.synced ## Measure everything anew, beside others (about 9 minutes; FULL=1: 100,000 objects on a real server, too)
+bench: .venv/.synced ## Measure everything anew, beside others (about 15 minutes; FULL=1: 100,000 objects on a real server, too)
 	$(BUILD) etcd kube-apiserver kube-state-metrics >/dev/null
 	$(RUN) python -m bench $(if $(FULL),--full)
 

@@ -20,7 +20,7 @@ _INTRODUCTION = """
 <!-- Written by `python -m bench.page` from bench/results.json: change those, not this page. -->
 
 What the exporter costs, measured beside what others cost for the same work in the same run. `make bench` does all of
-it again and writes this page; `make bench FULL=1` adds what takes longer than ten minutes in all.
+it again and writes this page; `make bench FULL=1` adds what takes longest.
 
 A figure is the median of its rounds, with the lowest and the highest behind it. Machines differ: take the ratios.
 """.strip()

@@ -47,16 +47,27 @@ class Graves:
             del self._uids[next(iter(self._uids))]
         self._uids[uid] = None
 
-    def hold(self, seen: Observation, batch: Batch) -> bool:
-        """Tell whether a watch speaks of an object that was deleted before. What a list holds is there."""
-        return (seen.mode == "live" or seen.late) and self._know(seen, batch)
+    def hold(self, seen: Observation, stone: Tombstone | None) -> bool:
+        """Tell whether a watch speaks of an object that was deleted before. What a list holds is there.
 
-    def open(self, seen: Observation, batch: Batch) -> bool:
-        """Take in that an object is there, and tell whether it was deleted before: then the history went back."""
-        known = self._know(seen, batch)
+        Args:
+            seen: the object
+            stone: of its place
+
+        """
+        return (seen.mode == "live" or seen.late) and self._know(seen, stone)
+
+    def open(self, seen: Observation, stone: Tombstone | None) -> bool:
+        """Take in that an object is there, and tell whether it was deleted before: then the history went back.
+
+        Args:
+            seen: the object
+            stone: of its place
+
+        """
+        known = self._know(seen, stone)
         self._uids.pop(seen.head.uid, None)
         return known
 
-    def _know(self, seen: Observation, batch: Batch) -> bool:
-        stone = self.stone(seen.key, batch)
+    def _know(self, seen: Observation, stone: Tombstone | None) -> bool:
         return seen.head.uid in self._uids or (stone is not None and stone.uid == seen.head.uid)

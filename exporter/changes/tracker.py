@@ -127,10 +127,13 @@ class Tracker:
         elif old is not None:
             if old.resource_version != seen.head.resource_version:
                 self._modify(seen, key, old, batch, cut)
-        elif held is not None or not self._graves.hold(seen, batch):
-            if held is not None:
-                self._delete_unseen(seen, key, held, batch)
-            self._create(seen, key, batch)
+        elif held is not None:
+            self._delete_unseen(seen, key, held, batch)
+            self._create(seen, key, self._graves.stone(key, batch), batch)
+        else:
+            stone = self._graves.stone(key, batch)
+            if not self._graves.hold(seen, stone):
+                self._create(seen, key, stone, batch)
 
     def sweep(
         self,
@@ -174,8 +177,8 @@ class Tracker:
 
     # -- the four things that can happen ----------------------------------------------------------------------
 
-    def _create(self, seen: Observation, key: ObjectKey, batch: Batch) -> None:
-        restored = self._graves.open(seen, batch)
+    def _create(self, seen: Observation, key: ObjectKey, stone: Tombstone | None, batch: Batch) -> None:
+        restored = self._graves.open(seen, stone)
         if restored and seen.mode == "catch_up":
             self._went_backwards(seen.scope)  # before there is an id: what it tells may have been told once
         version, untouched = self._read(seen, batch)
@@ -185,7 +188,6 @@ class Tracker:
             batch.objects[key] = stored
             batch.count(seen.type, key.namespace, 1)
             return
-        stone = self._graves.stone(key, batch)
         back = (
             stone is not None
             and stone.uid != seen.head.uid
