@@ -73,7 +73,7 @@ MUTATIONS = (
     Mutation(
         "tombstones",
         "exporter/changes/graves.py",
-        '        return (seen.mode == "live" or seen.late) and self._know(seen, batch)\n',
+        '        return (seen.mode == "live" or seen.late) and self._know(seen, stone)\n',
         "        return False\n",
         ("tests/changes/test_tracker.py::test_a_late_event_of_a_deleted_object_does_not_bring_it_back",),
     ),
