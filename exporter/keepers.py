@@ -2,7 +2,7 @@
 
 What a keeper concludes goes into the batch of the step that it follows from, so that both are committed or neither.
 The steps of a batch are told to one keeper after the other: so what a keeper works with stays in the processor's cache,
-which takes a tenth off a change of a spec.
+which took a seventh off a change of a spec.
 A bug that one object brings out in a keeper must never cost the change itself, nor the others: it is counted.
 """
 

@@ -117,7 +117,7 @@ class Version(Fields):
 
     def forget(self) -> None:
         """Let go of what was decoded: to decode it again costs less than to walk over a hundred small objects."""
-        self._values = {}
+        super().forget()
         self.metadata.forget()
 
 
