@@ -287,7 +287,7 @@ def _changes(options: argparse.Namespace) -> int:
                 told += len(wanted)
                 show(wanted)
             if not told:
-                expect(reader, options.data_dir, kind=options.kind, namespace=options.namespace, name=options.name)
+                expect(reader, options.data_dir, filters)
             if not told and options.output == "table":
                 sys.stderr.write(f"{PROGRAM}: nothing matches; the journal holds {_held(reader)}\n")
         except (sqlite3.Error, msgspec.MsgspecError) as error:

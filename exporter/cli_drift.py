@@ -8,7 +8,6 @@ from __future__ import annotations
 import sqlite3
 import sys
 from contextlib import closing
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from exporter.drift.held import held
 from exporter.drift.keeper import NAME
 from exporter.drift_view import explain, matters, table
 from exporter.errors import JournalError
-from exporter.history import kinds
+from exporter.history import Filters
 from exporter.journal.read import open_reader
 from exporter.known import expect
 from exporter.tables import json_line, print_pieces
@@ -45,12 +44,12 @@ def show(options: argparse.Namespace) -> int:
         UnknownError: no object has the name that is asked for
 
     """
-    kind, _, name = (options.object or "").partition("/")
+    asked = Filters.of(options.object, options.namespace)
     with closing(open_reader(Path(options.data_dir))) as reader:
         try:
-            verdicts = [one for one in _verdicts(reader) if _is_asked(one, options)]
+            verdicts = [one for one in _verdicts(reader) if asked.covers(one.group, one.kind, one.namespace, one.name)]
             if not verdicts:
-                expect(reader, options.data_dir, kind=kind, namespace=options.namespace, name=name)
+                expect(reader, options.data_dir, asked)
         except (sqlite3.Error, msgspec.MsgspecError) as error:
             msg = f"cannot read the journal in {options.data_dir}: {error}; is the file damaged, or its disk full?"
             raise JournalError(msg) from error
@@ -71,15 +70,6 @@ def show(options: argparse.Namespace) -> int:
 def _verdicts(reader: Reader) -> Iterator[Verdict]:
     for key, _, state in reader.states(NAME):
         yield held(state).verdict(key)
-
-
-def _is_asked(verdict: Verdict, options: argparse.Namespace) -> bool:
-    kind, _, name = (options.object or "*/*").partition("/")
-    return (
-        (options.namespace is None or fnmatchcase(verdict.namespace, options.namespace))
-        and fnmatchcase(verdict.name, name or "*")
-        and any(fnmatchcase(word, kind.lower()) for word in kinds(verdict.kind, verdict.group))
-    )
 
 
 def _counted(verdicts: Iterable[Verdict]) -> str:

@@ -9,7 +9,6 @@ import sqlite3
 import sys
 import time
 from contextlib import closing
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from exporter.errors import JournalError
-from exporter.history import kinds
+from exporter.history import Filters
 from exporter.journal.read import open_reader
 from exporter.known import expect
 from exporter.records import Rollout
@@ -48,17 +47,17 @@ def show(options: argparse.Namespace) -> int:
         UnknownError: no object has the name that is asked for
 
     """
-    kind, _, name = (options.object or "").partition("/")
+    asked = Filters.of(options.object, options.namespace)
     now = from_nanoseconds(time.time_ns())
     terminal = sys.stdout.isatty()
     with closing(open_reader(Path(options.data_dir))) as reader:
         try:
             going_on = list(_open(reader, now))
-            late = [one for one in _overdue(reader, now) if _is_asked(one, options)]
-            ended = [one for one in _ended(reader, options) if _is_asked(one, options)]
-            open_ = [one for one in going_on if _is_asked(one, options)]
+            late = [one for one in _overdue(reader, now) if _covers(asked, one)]
+            ended = [one for one in _ended(reader, options) if _covers(asked, one)]
+            open_ = [one for one in going_on if _covers(asked, one)]
             if not (open_ or late or ended):
-                expect(reader, options.data_dir, kind=kind, namespace=options.namespace, name=name)
+                expect(reader, options.data_dir, asked)
         except (sqlite3.Error, msgspec.MsgspecError) as error:
             msg = f"cannot read the journal in {options.data_dir}: {error}; is the file damaged, or its disk full?"
             raise JournalError(msg) from error
@@ -115,10 +114,5 @@ def _last(rollouts: list[Rollout]) -> list[Rollout]:
     return list({(one.kind, one.uid): one for one in rollouts}.values())
 
 
-def _is_asked(one: Rollout, options: argparse.Namespace) -> bool:
-    kind, _, name = (options.object or "*/*").partition("/")
-    return (
-        (options.namespace is None or fnmatchcase(one.namespace, options.namespace))
-        and fnmatchcase(one.name, name or "*")
-        and any(fnmatchcase(word, kind.lower()) for word in kinds(one.kind, one.group))
-    )
+def _covers(asked: Filters, one: Rollout) -> bool:
+    return asked.covers(one.group, one.kind, one.namespace, one.name)

@@ -6,7 +6,7 @@ Pure: it is given changes and chooses among them. Must never know where they are
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Self, get_args
 
 from msgspec import UNSET, Struct
 
@@ -42,6 +42,12 @@ class Filters(Struct, frozen=True, kw_only=True):
     name: str | None = None
     writer: str | None = None
     change: str | None = None
+
+    @classmethod
+    def of(cls, place: str | None, namespace: str | None) -> Self:
+        """Take apart what is typed to name objects: `KIND/NAME`, either of which may be left out, or None for all."""
+        kind, _, name = (place or "").partition("/")
+        return cls(kind=kind or None, namespace=namespace, name=name or None)
 
     def selects(self, change: Change) -> bool:
         """Tell whether a change is wanted."""

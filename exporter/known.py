@@ -17,31 +17,30 @@ if TYPE_CHECKING:
     from exporter.journal.read import Reader
 
 
-def expect(reader: Reader, data_dir: str | Path, *, kind: str | None, namespace: str | None, name: str | None) -> None:
+def expect(reader: Reader, data_dir: str | Path, asked: Filters) -> None:
     """Make sure that an object is known, or was, as far back as the history goes.
 
     Args:
         reader: of the journal
         data_dir: where the journal is
-        kind: as it was typed, None for any
-        namespace: as it was typed, None for any
-        name: as it was typed; nothing is expected without one, nor of globs
+        asked: which object; nothing is expected without a name, nor of globs
 
     Raises:
         UnknownError: it is not
         sqlite3.Error: the journal cannot be read
 
     """
+    name = asked.name
     if not name or any(sign in name for sign in "*?["):
         return
-    asked = Filters(kind=kind or None, namespace=namespace, name=name)
+    asked = Filters(kind=asked.kind, namespace=asked.namespace, name=name)  # whenever, and whatever was done to it
     if any(asked.covers(*place, name) for place in reader.called(name)):
         return
     if any(asked.selects(change) for change in changes(reader.scan())):
         return
-    place = "" if namespace is None else f" in the namespace {namespace!r}"
+    place = "" if asked.namespace is None else f" in the namespace {asked.namespace!r}"
     msg = (
-        f"no object {kind or '*'}/{name}{place} is known to the journal in {data_dir}: see with kubectl get how it is "
-        "spelt, and with check-config whether it is followed"
+        f"no object {asked.kind or '*'}/{name}{place} is known to the journal in {data_dir}: see with kubectl get how it "
+        "is spelt, and with check-config whether it is followed"
     )
     raise UnknownError(msg)

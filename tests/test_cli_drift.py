@@ -113,6 +113,7 @@ def test_a_state_that_cannot_be_read_is_no_traceback(data: str, capsys: pytest.C
         (["Policies"], ["Policy /loose", "Policy /strict"]),
         (["pol*/s*"], ["Policy /strict"]),
         (["*/w?b"], ["Widget team-a/web", "Widget team-b/web"]),
+        (["/web"], ["Widget team-a/web", "Widget team-b/web"]),
         (["gadget"], []),
         (["--namespace", "team-a"], ["Widget team-a/db", "Widget team-a/web"]),
         (["--namespace", "*-b", "widget"], ["Widget team-b/web"]),
@@ -176,6 +177,7 @@ UNKNOWN = (
         (["gadgets/web", "--fail"], "gadgets/web"),
         (["widget/db", "--namespace", "team-b"], "widget/db in the namespace 'team-b'"),
         (["policy/db"], "policy/db"),
+        (["/db", "--namespace", ""], "*/db in the namespace ''"),
     ],
 )
 def test_a_name_that_nobody_knows_is_an_error(
