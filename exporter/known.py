@@ -40,7 +40,7 @@ def expect(reader: Reader, data_dir: str | Path, asked: Filters) -> None:
         return
     place = "" if asked.namespace is None else f" in the namespace {asked.namespace!r}"
     msg = (
-        f"no object {asked.kind or '*'}/{name}{place} is known to the journal in {data_dir}: see with kubectl get how it "
-        "is spelt, and with check-config whether it is followed"
+        f"no object {asked.kind or '*'}/{name}{place} is known to the journal in {data_dir}: see with kubectl get how "
+        "it is spelt, and with check-config whether it is followed"
     )
     raise UnknownError(msg)
