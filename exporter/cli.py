@@ -11,29 +11,23 @@ import errno
 import os
 import sys
 import time
-from contextlib import closing, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from exporter import __version__
-from exporter.errors import ExporterError, JournalError, UsageError
+from exporter.errors import ExporterError, UsageError
 from exporter.options import RunOptions
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
-    from exporter.history import Filters
-    from exporter.journal.read import Reader
-    from exporter.model import Change
     from exporter.timestamps import Timestamp
 
 
 PROGRAM = "customresource-exporter"
 _DEFAULTS = RunOptions()
-_POLL_SECONDS = 0.5
-_CHUNK = 500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -235,6 +229,12 @@ def _demo(options: argparse.Namespace) -> int:
     return run(Screen(sys.stdout), once=options.once, speed=options.speed)
 
 
+def _changes(options: argparse.Namespace) -> int:
+    from exporter.cli_changes import show  # noqa: PLC0415
+
+    return show(options)
+
+
 def _drift(options: argparse.Namespace) -> int:
     from exporter.cli_drift import show  # noqa: PLC0415
 
@@ -265,99 +265,6 @@ def _check_config(options: argparse.Namespace) -> int:
     for line in lines:
         _print(line)
     return 0
-
-
-def _changes(options: argparse.Namespace) -> int:
-    import sqlite3  # noqa: PLC0415
-
-    import msgspec  # noqa: PLC0415
-
-    from exporter.history import Filters  # noqa: PLC0415
-    from exporter.journal.read import open_reader  # noqa: PLC0415
-    from exporter.known import expect  # noqa: PLC0415
-
-    _check_change(options.change)
-    filters = Filters(**{name: getattr(options, name) for name in Filters.__struct_fields__})
-    show = _show(options)
-    told = 0
-    with closing(open_reader(Path(options.data_dir))) as reader:
-        try:
-            for changes in _batches(reader, filters, follow=options.follow):
-                wanted = [change for change in changes if _is_wanted(change, options)]
-                told += len(wanted)
-                show(wanted)
-            if not told:
-                expect(reader, options.data_dir, filters)
-            if not told and options.output == "table":
-                sys.stderr.write(f"{PROGRAM}: nothing matches; the journal holds {_held(reader)}\n")
-        except (sqlite3.Error, msgspec.MsgspecError) as error:
-            msg = f"cannot read the journal in {options.data_dir}: {error}; is the file damaged, or its disk full?"
-            raise JournalError(msg) from error
-    return 0
-
-
-def _check_change(pattern: str | None) -> None:
-    from exporter.history import CHANGE_TYPES, changes_like  # noqa: PLC0415
-
-    if pattern is not None and not changes_like(pattern):
-        msg = f"--change {pattern}: no change is called that; write one of {', '.join(CHANGE_TYPES)}"
-        raise UsageError(msg)
-
-
-def _batches(reader: Reader, filters: Filters, *, follow: bool) -> Iterator[list[Change]]:
-    """Give what is wanted of the history, and then, if asked, of what comes in."""
-    from exporter.history import query  # noqa: PLC0415
-
-    seen = reader.head()  # before the scan: with --since that may find nothing, and must not be begun again
-    batch = []
-    for number, change in query(reader.scan(filters.since), filters):
-        seen = max(seen, number)
-        batch.append(change)
-        if len(batch) == _CHUNK:
-            yield batch
-            batch = []
-    yield batch
-    while follow:
-        rows = reader.after(seen, _CHUNK)
-        if rows:
-            seen = rows[-1][0]
-            yield [change for _, change in query(rows, filters)]
-        else:
-            time.sleep(_POLL_SECONDS)
-
-
-def _show(options: argparse.Namespace) -> Callable[[Iterable[Change]], None]:
-    """Choose how changes are printed."""
-    terminal = sys.stdout.isatty()
-    if options.output == "json":
-        return lambda changes: _show_json(changes, terminal=terminal)
-    from exporter.tables import Table  # noqa: PLC0415
-
-    return Table(sys.stdout, terminal=terminal).add
-
-
-def _is_wanted(change: Change, options: argparse.Namespace) -> bool:
-    return options.output == "json" or options.all or change.matters
-
-
-def _held(reader: Reader) -> str:
-    """Say what there is to be asked for."""
-    first = next(iter(reader.after(0, 1)), None)
-    if first is None:
-        return "no change yet"
-    number, change = first
-    count = reader.head() - number + 1
-    some = "1 change" if count == 1 else f"{count} changes"
-    return f"{some} since {change.observed[:19]}Z (--all shows heartbeats and no-ops too)"
-
-
-def _show_json(changes: Iterable[Change], *, terminal: bool) -> None:
-    from exporter.model import encode  # noqa: PLC0415
-    from exporter.tables import json_line  # noqa: PLC0415
-
-    for change in changes:
-        _print(json_line(encode(change), terminal=terminal))
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -5,10 +5,7 @@ Must never judge: what a verdict says was decided when the object was looked at,
 
 from __future__ import annotations
 
-import sqlite3
 import sys
-from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,9 +13,8 @@ import msgspec
 from exporter.drift.held import held
 from exporter.drift.keeper import NAME
 from exporter.drift_view import explain, matters, table
-from exporter.errors import JournalError
 from exporter.history import Filters
-from exporter.journal.read import open_reader
+from exporter.journal.read import reading
 from exporter.known import expect
 from exporter.tables import json_line, print_pieces
 
@@ -45,14 +41,10 @@ def show(options: argparse.Namespace) -> int:
 
     """
     asked = Filters.of(options.object, options.namespace)
-    with closing(open_reader(Path(options.data_dir))) as reader:
-        try:
-            verdicts = [one for one in _verdicts(reader) if asked.covers(one.group, one.kind, one.namespace, one.name)]
-            if not verdicts:
-                expect(reader, options.data_dir, asked)
-        except (sqlite3.Error, msgspec.MsgspecError) as error:
-            msg = f"cannot read the journal in {options.data_dir}: {error}; is the file damaged, or its disk full?"
-            raise JournalError(msg) from error
+    with reading(options.data_dir) as reader:
+        verdicts = [one for one in _verdicts(reader) if asked.covers(one.group, one.kind, one.namespace, one.name)]
+        if not verdicts:
+            expect(reader, options.data_dir, asked)
     if options.output == "json":
         for one in verdicts:
             sys.stdout.write(json_line(msgspec.json.encode(one), terminal=sys.stdout.isatty()) + "\n")

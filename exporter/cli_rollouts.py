@@ -5,19 +5,15 @@ Must never judge: a rollout has ended when the exporter says so.
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 import time
-from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
 
-from exporter.errors import JournalError
 from exporter.history import Filters
-from exporter.journal.read import open_reader
+from exporter.journal.read import reading
 from exporter.known import expect
 from exporter.records import Rollout
 from exporter.rollout.keeper import NAME
@@ -50,17 +46,13 @@ def show(options: argparse.Namespace) -> int:
     asked = Filters.of(options.object, options.namespace)
     now = from_nanoseconds(time.time_ns())
     terminal = sys.stdout.isatty()
-    with closing(open_reader(Path(options.data_dir))) as reader:
-        try:
-            going_on = list(_open(reader, now))
-            late = [one for one in _overdue(reader, now) if _covers(asked, one)]
-            ended = [one for one in _ended(reader, options) if _covers(asked, one)]
-            open_ = [one for one in going_on if _covers(asked, one)]
-            if not (open_ or late or ended):
-                expect(reader, options.data_dir, asked)
-        except (sqlite3.Error, msgspec.MsgspecError) as error:
-            msg = f"cannot read the journal in {options.data_dir}: {error}; is the file damaged, or its disk full?"
-            raise JournalError(msg) from error
+    with reading(options.data_dir) as reader:
+        going_on = list(_open(reader, now))
+        late = [one for one in _overdue(reader, now) if _covers(asked, one)]
+        ended = [one for one in _ended(reader, options) if _covers(asked, one)]
+        open_ = [one for one in going_on if _covers(asked, one)]
+        if not (open_ or late or ended):
+            expect(reader, options.data_dir, asked)
     if options.output == "json":
         for one in (*ended, *late, *open_):
             sys.stdout.write(json_line(msgspec.json.encode(one), terminal=terminal) + "\n")

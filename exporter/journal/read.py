@@ -6,7 +6,11 @@ Every call is one short read, so that nobody holds back the write-ahead log. Not
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import MsgspecError
 
 from exporter.errors import JournalError
 from exporter.journal.damage import damage
@@ -17,7 +21,6 @@ from exporter.records import decode_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from exporter.model import ObjectKey
     from exporter.records import Record, State
@@ -102,6 +105,22 @@ class Reader:
             pass
         msg = f"the journal {path} was removed or begun anew while it was read: run the command again"
         raise JournalError(msg)
+
+
+@contextmanager
+def reading(data_dir: str | Path) -> Iterator[Reader]:
+    """Read a journal beside a running exporter; what cannot be read in the block either is told in one sentence.
+
+    Raises:
+        JournalError: there is no journal, or it cannot be read
+
+    """
+    with closing(open_reader(Path(data_dir))) as reader:
+        try:
+            yield reader
+        except (sqlite3.Error, MsgspecError) as error:
+            msg = f"cannot read the journal in {data_dir}: {error}; is the file damaged, or its disk full?"
+            raise JournalError(msg) from error
 
 
 def open_reader(data_dir: Path) -> Reader:
