@@ -12,6 +12,7 @@ import random
 import sqlite3
 import time
 from collections import Counter, deque
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -213,7 +214,10 @@ class Ingest:
 
     async def _next_batch(self) -> Batch:
         batch = Batch()
-        for number, item in enumerate(self._inbox.take(GROUP_RECORDS), start=1):
+        items = self._inbox.take(GROUP_RECORDS)
+        with suppress(sqlite3.Error):  # whoever asks for a single one will see it, and knows what to do
+            self._journal.foresee(self._tracker.strangers(item.key for item in items if isinstance(item, Observation)))
+        for number, item in enumerate(items, start=1):
             try:
                 self._take_in(item, batch)
             except (sqlite3.Error, JournalError) as error:

@@ -18,7 +18,7 @@ from exporter.errors import JournalError, brief
 
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from exporter.changes.batch import Batch
     from exporter.changes.step import Step
@@ -35,6 +35,9 @@ class States(Protocol):
 
     def state(self, keeper: str, key: ObjectKey) -> State | None:
         """Give what a keeper keeps of an object."""
+
+    def foresee(self, keepers: Collection[str], keys: Iterable[ObjectKey]) -> None:
+        """Look up at once what these keepers keep of objects."""
 
     def due(self, at: int, limit: int) -> list[tuple[str, ObjectKey]]:
         """Give the (keeper, object) whose time has come."""
@@ -153,6 +156,7 @@ class Keepers:
                 which that keeper has put nothing into the batch.
 
         """
+        self._states.foresee(self._keepers, [step.key for step, _ in batch.steps])
         for name in self._keepers:
             for number in range(batch.heard.get(name, 0), len(batch.steps)):
                 step, place = batch.steps[number]

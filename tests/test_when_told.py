@@ -29,6 +29,8 @@ from tests.changes.objects import KEY, WIDGET, at, entry, seen, widget
 
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from exporter.changes.observation import Mode, Observation
     from exporter.model import ObjectKey
     from exporter.records import State
@@ -50,6 +52,9 @@ class Flaky:
             msg = "disk I/O error"
             raise sqlite3.OperationalError(msg)
         return self._states.state(keeper, key)
+
+    def foresee(self, keepers: Collection[str], keys: Iterable[ObjectKey]) -> None:
+        """Look up nothing: it is the single reads that fail here."""
 
     def due(self, at: int, limit: int) -> list[tuple[str, ObjectKey]]:
         return self._states.due(at, limit)

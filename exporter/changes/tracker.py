@@ -101,6 +101,11 @@ class Tracker:
         self._ignore = ignore
         self._recent: dict[ObjectKey, _Recent] = {}
 
+    def strangers(self, keys: Iterable[ObjectKey]) -> list[ObjectKey]:
+        """Choose those places of which nothing is at hand, so that they will have to be looked up."""
+        recent = self._recent
+        return [key for key in keys if key not in recent]
+
     def observe(self, seen: Observation, batch: Batch) -> None:
         """Take in one object as a watch or a list showed it; what follows from it goes into the batch."""
         try:

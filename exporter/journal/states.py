@@ -5,19 +5,24 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from exporter.journal.ahead import rows
 from exporter.model import ObjectKey
 from exporter.records import State
 
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from exporter.model import Scope
 
 
 # Objects that changed last are likely to change next: of so many, times keepers, what is kept is at hand.
 _RECENT = 2048
+_OF_KEYS = """
+    SELECT number, keeper, line, tally, due, shown FROM keys
+    LEFT JOIN states ON (states.type, states.namespace, states.name) = (keys.type, keys.namespace, keys.name)
+"""
 
 
 class States:
@@ -37,9 +42,24 @@ class States:
     def state(self, keeper: str, key: ObjectKey) -> State | None:
         """Give what a keeper keeps of an object, None if it keeps nothing."""
         place = (keeper, key)
-        if place not in self._recent:
-            self._remember({place: self._read(keeper, key)})
-        return self._recent[place]
+        if place in self._recent:
+            return self._recent[place]
+        state = self._read(keeper, key)
+        self._remember({place: state})
+        return state
+
+    def foresee(self, keepers: Collection[str], keys: Iterable[ObjectKey]) -> None:
+        """Look up at once what these keepers keep of objects, and have it at hand."""
+        recent = self._recent
+        unknown = list({key: None for key in keys for keeper in keepers if (keeper, key) not in recent})
+        asked = rows(self._connection, self._types, unknown, _OF_KEYS)
+        found: dict[tuple[str, ObjectKey], State | None] = {}
+        for key, keeper, line, tally, due, shown in asked:
+            for name in keepers:
+                found.setdefault((name, key), None)
+            if keeper is not None:
+                found[keeper, key] = State(line, tally, due, bool(shown))
+        self._remember({place: state for place, state in found.items() if place not in recent})
 
     def wrote(self, states: Mapping[tuple[str, ObjectKey], State | None]) -> None:
         """Take in what was committed."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from exporter.changes.batch import Batch
 from exporter.errors import JournalError
-from exporter.journal import files, retention, totals
+from exporter.journal import ahead, files, retention, totals
 from exporter.journal.age import Clock
 from exporter.journal.batches import write
 from exporter.journal.care import Care, noticed
@@ -89,8 +89,8 @@ class Journal:
         self.epoch = int(self._meta_default("epoch", str(files.epoch(path))))
         self.care = Care(connection, path, self.limits)
         newest = connection.execute("SELECT observed FROM changes ORDER BY seq DESC LIMIT 1").fetchone()
-        ahead = int(self.noted(_AHEAD) or 0)
-        self._clock = Clock(to_nanoseconds(newest[0]) if newest else None, ahead=ahead)
+        self._clock = Clock(to_nanoseconds(newest[0]) if newest else None, ahead=int(self.noted(_AHEAD) or 0))
+        self._foreseen: dict[ObjectKey, tuple[Stored | None, Tombstone | None]] = {}
 
     @classmethod
     def open(cls, data_dir: Path | None, *, size: int | None = None) -> Journal:
@@ -178,6 +178,7 @@ class Journal:
             sqlite3.Error: nothing of it was written; the caller may try the same batch again
 
         """
+        self._foreseen.clear()
         with self._transaction():
             write(self._connection, self._types, batch)
         self.states.wrote(batch.states)
@@ -188,6 +189,7 @@ class Journal:
     def _telling(self, records: Iterable[Record]) -> Iterator[None]:
         """Open a transaction, and write records at its end: by then there is room also in a journal that is full."""
         told = list(records)
+        self._foreseen.clear()
         with self._transaction():
             yield
             write(self._connection, self._types, Batch(records=told))
@@ -223,8 +225,14 @@ class Journal:
         """Give the kind of a type that is known."""
         return self._kinds[group, resource]
 
+    def foresee(self, keys: Sequence[ObjectKey]) -> None:
+        """Look up at once what `object` and `tombstone` will be asked for; it holds until that may have changed."""
+        self._foreseen = ahead.objects(self._connection, self._types, keys)
+
     def object(self, key: ObjectKey) -> Stored | None:
         """Give the last-seen version of an object, None if it is not there."""
+        if key in self._foreseen:
+            return self._foreseen[key][0]
         row = self._connection.execute(
             "SELECT uid, resource_version, state FROM objects WHERE type = ? AND namespace = ? AND name = ?",
             self._place(key),
@@ -251,6 +259,8 @@ class Journal:
 
     def tombstone(self, key: ObjectKey) -> Tombstone | None:
         """Tell which object was last deleted under a key, None if none is remembered."""
+        if key in self._foreseen:
+            return self._foreseen[key][1]
         row = self._connection.execute(
             "SELECT uid, at FROM tombstones WHERE type = ? AND namespace = ? AND name = ?", self._place(key)
         ).fetchone()
@@ -398,6 +408,7 @@ class Journal:
     def evict(self, keep: int, max_bytes: int | None = None) -> retention.Evicted:
         """Delete the oldest changes that are past the age or beyond the size; see `retention.evict`."""
         most = self.limits.evict_at if max_bytes is None else max_bytes
+        self._foreseen.clear()
         with self._transaction():
             believed, time = self._clock.ahead, self._clock.now(keep // 2)
             if self._clock.ahead != believed:
