@@ -113,7 +113,7 @@ class RolloutKeeper:
         desk = self._desk(book, sight)
         lateness = _CLOSE if sight == "partial" else _LATE
         seen = read(new, rules) if new is not None and rules.follow else None
-        if at_rest and seen is not None and seen.blame is None:
+        if seen is not None and seen.blame is None and (at_rest or self._is_only_seen(step)):
             desk.learn(key, desk.habits(key).after(seen))
             return
         at = to_nanoseconds(moment(step.observed, UNSET if change is None else change.happened, lateness))
@@ -141,6 +141,10 @@ class RolloutKeeper:
             and change.change not in ("spec", "deleting")
             and step.uid not in self._hints.shown
         )
+
+    def _is_only_seen(self, step: Step) -> bool:
+        """Tell cheaply of an object in a list that is as it was, and of which no rollout is open."""
+        return step.change is None and step.old is None and step.uid not in self._hints.shown
 
     def _look(self, step: Step, new: Version, seen: Readiness, rules: Rules, *, lateness: int, going_on: bool) -> Look:
         wanted = begins(step.change)
