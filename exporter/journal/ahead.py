@@ -49,14 +49,15 @@ def rows(
     Args:
         connection: of the journal
         types: number of each (group, plural)
-        keys: the places, of types that the journal knows
+        keys: the places; those of types that the journal does not know are left out
         select: from `keys`, which has the columns `number`, `type`, `namespace`, `name`; the first of what it gives is
             `number`, in whose stand the key comes back
 
     """
     question = f"WITH keys (number, type, namespace, name) AS (VALUES {_KEYS}) {select}"
-    for begin in range(0, len(keys), _PLACES):
-        part = keys[begin : begin + _PLACES]
+    known = [key for key in keys if (key.group, key.resource) in types]
+    for begin in range(0, len(known), _PLACES):
+        part = known[begin : begin + _PLACES]
         if len(part) < _FEW:
             return
         values: list[int | str | None] = [

@@ -39,6 +39,20 @@ def asked_of(journal: Journal) -> list[str]:
     return asked
 
 
+def test_a_type_that_is_not_known_is_left_out() -> None:
+    """It is an error to whoever asks for such a place by itself, and to nobody else."""
+    journal = opened()
+    journal.commit(Batch(objects={key(number): stored(number) for number in range(10)}))
+    ghost = ObjectKey("nobody.example.com", "ghosts", "", "x")
+    journal.foresee([ghost, *(key(number) for number in range(10))])
+    journal.states.foresee(KEEPERS, [ghost, *(key(number) for number in range(10))])
+
+    assert [journal.object(key(number)) for number in range(10)] == [stored(number) for number in range(10)]
+    with pytest.raises(KeyError):
+        journal.object(ghost)
+    journal.close()
+
+
 places = st.sets(st.integers(0, 150))
 
 
