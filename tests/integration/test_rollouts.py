@@ -272,12 +272,14 @@ def test_an_issuer_that_comes_late_is_waited_for(played: Played) -> None:
 
 
 def test_an_issuer_that_never_comes_is_the_reason(told: Told) -> None:
-    """When the time is up, certificate and request are given up together, and each says what it waited for."""
+    """A certificate is given up when its time is up, its request with it at the latest; each says what it waited for."""
     found = told.rollouts()
     certificate = found["Certificate hopeless 1 timed_out"]
     (request,) = (span for span in found.values() if span["parent_span_id"] == certificate["span_id"])
     assert certificate["end_micros"] - certificate["start_micros"] == TIMEOUT_SECONDS * 1_000_000
-    assert certificate["end_micros"] == request["end_micros"]
+    # Of two types either may be seen first, if by milliseconds, and comes first to its own time.
+    own_time = request["start_micros"] + TIMEOUT_SECONDS * 1_000_000
+    assert request["end_micros"] == min(certificate["end_micros"], own_time)
     for span in (certificate, request):
         said: dict[str, Any] = span["attributes"]
         assert (said["error.type"], said["otel.status_code"]) == ("timeout", "ERROR")
