@@ -84,6 +84,7 @@ def test_a_custom_resource_has_a_status_of_its_own(cluster: Cluster) -> None:
     """A CRD and an object are created by kubectl, and a write of its status leaves the spec alone."""
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(CRD))
     cluster.kubectl("wait", "--for=condition=Established", "crd/gadgets.servers.example.com", "--timeout=30s")
+    eventually(lambda: "gadgets" in cluster.kubectl("api-resources", "--api-group=servers.example.com", "-o", "name"))
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(GADGET))
     patch = json.dumps({"spec": {"size": 2}, "status": {"phase": "Ready"}})
     cluster.kubectl("patch", "gadget/first", "--subresource=status", "--type=merge", "-p", patch)
