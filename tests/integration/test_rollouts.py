@@ -272,7 +272,7 @@ def test_an_issuer_that_comes_late_is_waited_for(played: Played) -> None:
 
 
 def test_an_issuer_that_never_comes_is_the_reason(told: Told) -> None:
-    """A certificate is given up when its time is up, its request with it at the latest; each says what it waited for."""
+    """A certificate is given up when its time is up, its request with it at the latest; each says what kept it."""
     found = told.rollouts()
     certificate = found["Certificate hopeless 1 timed_out"]
     (request,) = (span for span in found.values() if span["parent_span_id"] == certificate["span_id"])
