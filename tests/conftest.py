@@ -1,11 +1,26 @@
-"""What all tests share: Hypothesis judges what is found, and never how long a busy machine takes for it."""
+"""What all tests share: none is judged by how long a busy machine takes, for Hypothesis or to start a real server."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
+
+_HERE = Path(__file__).parent
+# The first test that asks for a server waits until it has started; one that starts several waits for each.
+_OF_SERVERS = tuple(_HERE / name for name in ("contract", "deploy", "integration"))
+_SERVER_SECONDS = 180
 
 # Under CI=true its own profile does the same, and draws the same every time.
 if settings.get_current_profile_name() == "default":
     settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("patient")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test of real servers that says nothing of it more time than others get."""
+    for item in items:
+        if item.get_closest_marker("timeout") is None and any(map(item.path.is_relative_to, _OF_SERVERS)):
+            item.add_marker(pytest.mark.timeout(_SERVER_SECONDS))

@@ -14,7 +14,7 @@ _POLL_SECONDS = 0.05
 T = TypeVar("T")
 
 
-def eventually(predicate: Callable[[], T], timeout: float = 10.0) -> T:
+def eventually(predicate: Callable[[], T], timeout: float = 30.0) -> T:
     """Call `predicate` until it returns something true, and return that; `AssertionError` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not (value := predicate()):

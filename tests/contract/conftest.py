@@ -146,5 +146,5 @@ def _with_types(server: Server) -> Server:
 def _ask(url: str, body: object) -> Any:
     """Ask etcd through its JSON gateway."""
     request = urllib.request.Request(url, data=json.dumps(body).encode())  # noqa: S310 - our own etcd
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
         return json.load(answer)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exporter.model import ResourceType
 from tests.contract.gadgets import CRDS, GADGET, SPEC, crd, made, version
 from tests.contract.installing import install
 from tests.contract.wire import APPLY, JSON_PATCH, MERGE
-from tests.integration.widgets import LISTS, total
+from tests.integration.widgets import CHANGES, LISTS, total
 from tests.waiting import eventually
 
 
@@ -86,6 +87,9 @@ async def install_late(stage: Stage) -> None:
 async def add_default(stage: Stage) -> None:
     """Give the schema a default, wait until the exporter has seen it, and write an object that now has it."""
     await _make(stage, GRADED)
+    # The server ends the watch with the schema: what is not told by then, a list finds together with what comes after.
+    told = partial(total, stage.exporter, CHANGES, namespace=stage.namespace)
+    await asyncio.to_thread(eventually, lambda: told() >= 1)
     graded = SPEC | {"properties": SPEC["properties"] | {"grade": {"type": "string", "default": "plain"}}}
     await stage.wire.merge(f"{CRDS}/{GRADED}", {"spec": {"versions": [version("v1", graded)]}})
     await asyncio.to_thread(eventually, lambda: total(stage.exporter, LISTS, reason="schema") >= 1)

@@ -29,7 +29,7 @@ JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"  # JSON is YAML
 # Who writes where a test does not say.
 WRITER = "tester"
-_EVENT_SECONDS = 20.0
+_EVENT_SECONDS = 30.0
 
 
 class Answer(NamedTuple):

@@ -40,4 +40,4 @@ def test_every_panel_shows_something(stack: Stack, query: Query) -> None:
         expression = query.expression.removesuffix(_NONE)
         query = replace(query, target=query.target | {"expr": expression})
 
-    assert eventually(lambda: any(ask(stack, query, variables) for variables in every), 20)
+    assert eventually(lambda: any(ask(stack, query, variables) for variables in every), 30)

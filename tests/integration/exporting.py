@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 PROGRAM = Path(sys.executable).with_name("customresource-exporter")
-_STOP_SECONDS = 20.0
+_STOP_SECONDS = 30.0
 _READ_SECONDS = 60.0
 # What a developer has set for other programs must not reach this one.
 _FOREIGN = ("OTEL_", "KUBECONFIG", "KUBERNETES_SERVICE_")
@@ -140,7 +140,7 @@ class Exporter:
     def get(self, path: str) -> tuple[int, str]:
         """Ask its web server; the status and the body of the answer, also of a bad one."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as answer:  # noqa: S310 - our own server
+            with urllib.request.urlopen(self.url + path, timeout=30) as answer:  # noqa: S310 - our own server
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

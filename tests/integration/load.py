@@ -168,7 +168,12 @@ class Load:
 
     async def _create_all(self, session: aiohttp.ClientSession, keys: Iterable[Key]) -> None:
         for key in keys:
-            await self._create(session, key)
+            while key not in self._held:
+                try:
+                    await self._create(session, key)
+                except (UnansweredError, AbsentError):  # a server says that a type is there a moment before it is
+                    await asyncio.sleep(_AGAIN_SECONDS)
+                    await self._look_up(session, key)
 
     # -- writers ----------------------------------------------------------------------------------------------
 

@@ -125,8 +125,8 @@ async def _watched_day(cluster: Cluster, folder: Path) -> Day:
             summary = await play(hands, speed=math.inf, begin=_at_once, concluded=_at_once)
             for kind in TYPES:
                 await _end(hands, kind)
-            await asyncio.wait_for(asyncio.gather(*watches), 20)
-            await asyncio.to_thread(eventually, lambda: _ended(data_dir), 20)
+            await asyncio.wait_for(asyncio.gather(*watches), 30)
+            await asyncio.to_thread(eventually, lambda: _ended(data_dir))
     shown = _cli("changes", "--data-dir", data_dir, "-o", "json")
     changes = [change for change in map(decode, shown.encode().splitlines()) if change.group in GROUPS]
     return Day(summary, dict(truth.events), changes, data_dir, shown)
@@ -160,11 +160,11 @@ def _exporter(cluster: Cluster, folder: Path, data_dir: Path) -> Iterator[None]:
         "--data-dir", data_dir, "--web.listen-address", "127.0.0.1:0", "--log.format", "json"]  # fmt: skip
     with log.open("wb") as out, subprocess.Popen([*map(str, command)], stdout=out, stderr=out) as process:
         try:
-            eventually(lambda: process.poll() is not None or _says_ready(log), 30)
+            eventually(lambda: process.poll() is not None or _says_ready(log), 60)
             assert process.poll() is None, log.read_text()
             yield
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0, log.read_text()
+            assert process.wait(30) == 0, log.read_text()
         finally:
             process.kill()
 
@@ -187,7 +187,7 @@ def _ended(data_dir: Path) -> bool:
 
 def _cli(*arguments: object) -> str:
     command = [sys.executable, "-m", "exporter.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, check=True, text=True, timeout=30).stdout
+    return subprocess.run(command, capture_output=True, check=True, text=True, timeout=60).stdout
 
 
 def _played(changes: Iterable[Change]) -> list[Change]:

@@ -60,7 +60,7 @@ def test_a_journal_of_another_cluster_is_refused(cluster: Cluster, own: Cluster,
 
     command = [str(PROGRAM), "run", f"--kubeconfig={cluster.kubeconfig}", f"--data-dir={tmp_path / 'data'}"]
     answer = subprocess.run(
-        [*command, "--web.listen-address=127.0.0.1:0"], capture_output=True, text=True, timeout=20, check=False
+        [*command, "--web.listen-address=127.0.0.1:0"], capture_output=True, text=True, timeout=60, check=False
     )
 
     assert answer.returncode == 1
@@ -119,7 +119,7 @@ def test_a_token_that_rotates_is_asked_for_again(own: Cluster, rotating: list[Pa
         own.restart_apiserver()
         widgets.resize("a", 3)
 
-        assert eventually_told(exporter, 2, timeout=30)[1:] == [("spec", "a")]
+        assert eventually_told(exporter, 2)[1:] == [("spec", "a")]
         assert exporter.get("/readyz")[0] == 200
         eventually(lambda: total(exporter, "customresource_exporter_watch_degraded") == 0)
         assert [line.split(",")[0] for line in lines if line.split(",")[0] in exporter.log] == []

@@ -134,7 +134,9 @@ def test_a_type_replaced_at_once_keeps_its_series(cluster: Cluster, tmp_path: Pa
         widgets.remove()
         widgets.install()
         widgets.create("a")
-        eventually(lambda: "type removed" in exporter.log, 20)
+        eventually(lambda: "type removed" in exporter.log)
+        # Not before: what is done to it until the new type is listed comes as one version.
+        eventually(lambda: ("recreated", "a") in told(exporter))
         widgets.resize("a", 2)
 
         eventually(lambda: told(exporter)[-1:] == [("spec", "a")])

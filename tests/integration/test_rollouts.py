@@ -267,17 +267,20 @@ def test_an_issuer_that_comes_late_is_waited_for(played: Played) -> None:
     """A condition that is False is no end: the rollout goes on until there is an issuer, and then converges."""
     found = played.steady.rollouts()
     waiting, issuer = found["Certificate waiting 1 converged"], found["ClusterIssuer late 1 converged"]
-    assert waiting["start_micros"] < issuer["start_micros"] < waiting["end_micros"]
+    # Two types are read each by itself: the issuer is seconds younger than who waits, and may be seen after its end.
+    assert waiting["start_micros"] < issuer["start_micros"] < waiting["end_micros"] + LATE_SECONDS * 1_000_000
     assert "error.type" not in waiting["attributes"]
 
 
 def test_an_issuer_that_never_comes_is_the_reason(told: Told) -> None:
-    """When the time is up, certificate and request are given up together, and each says what it waited for."""
+    """A certificate is given up when its time is up, its request with it at the latest; each says what kept it."""
     found = told.rollouts()
     certificate = found["Certificate hopeless 1 timed_out"]
     (request,) = (span for span in found.values() if span["parent_span_id"] == certificate["span_id"])
     assert certificate["end_micros"] - certificate["start_micros"] == TIMEOUT_SECONDS * 1_000_000
-    assert certificate["end_micros"] == request["end_micros"]
+    # Of two types either may be seen first, if by milliseconds, and comes first to its own time.
+    own_time = request["start_micros"] + TIMEOUT_SECONDS * 1_000_000
+    assert request["end_micros"] == min(certificate["end_micros"], own_time)
     for span in (certificate, request):
         said: dict[str, Any] = span["attributes"]
         assert (said["error.type"], said["otel.status_code"]) == ("timeout", "ERROR")

@@ -96,7 +96,8 @@ def test_a_forbidden_type_degrades_alone_until_the_right_is_given(cluster: Clust
 
         allow(cluster, "reader", seen.group, forbidden.group)
 
-        eventually(lambda: total(exporter, SYNCED, customresource_group=forbidden.group) == 1, 30)
+        # Whoever is refused asks again after five seconds, then ten, then twenty, each up to half more.
+        eventually(lambda: total(exporter, SYNCED, customresource_group=forbidden.group) == 1, 60)
         assert total(exporter, DEGRADED) == 0
         forbidden.resize("b", 2)
         assert eventually_told(exporter, 2)[1:] == [("spec", "b")]

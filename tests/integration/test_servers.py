@@ -84,6 +84,7 @@ def test_a_custom_resource_has_a_status_of_its_own(cluster: Cluster) -> None:
     """A CRD and an object are created by kubectl, and a write of its status leaves the spec alone."""
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(CRD))
     cluster.kubectl("wait", "--for=condition=Established", "crd/gadgets.servers.example.com", "--timeout=30s")
+    eventually(lambda: "gadgets" in cluster.kubectl("api-resources", "--api-group=servers.example.com", "-o", "name"))
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(GADGET))
     patch = json.dumps({"spec": {"size": 2}, "status": {"phase": "Ready"}})
     cluster.kubectl("patch", "gadget/first", "--subresource=status", "--type=merge", "-p", patch)
@@ -99,7 +100,7 @@ def test_a_namespace_goes_when_it_is_deleted(cluster: Cluster) -> None:
     """The controller manager finishes the deletion of a namespace and of what is in it."""
     cluster.kubectl("create", "namespace", "short-lived")
     cluster.kubectl("create", "-f", "-", "-n", "short-lived", stdin=config_map("inside"))
-    cluster.kubectl("delete", "namespace", "short-lived", "--timeout=40s")
+    cluster.kubectl("delete", "namespace", "short-lived", "--timeout=90s")
     assert cluster.kubectl("get", "namespace", "short-lived", "--ignore-not-found", "-o", "name") == ""
 
 
@@ -109,7 +110,7 @@ def test_what_is_owned_goes_with_its_owner(cluster: Cluster) -> None:
     reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["uid"]}
     cluster.kubectl("create", "-f", "-", stdin=config_map("owned", reference))
     cluster.kubectl("delete", "configmap/owner")
-    eventually(lambda: cluster.kubectl("get", "configmap/owned", "--ignore-not-found") == "", timeout=40)
+    eventually(lambda: cluster.kubectl("get", "configmap/owned", "--ignore-not-found") == "", timeout=90)
 
 
 def test_another_identity_may_do_nothing_at_first(new_cluster: NewCluster) -> None:

@@ -7,6 +7,7 @@ look into an exporter: the truth is whoever wrote, or a watch of the test's own.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -116,15 +117,16 @@ class Lane:
     def tells(self, count: int) -> Told:
         """Wait until Jaeger has so many rollouts, and give all that was told by then."""
 
-        def found() -> dict[str, list[Span]] | None:
-            traces = self._jaeger.traces(SERVICE)
-            rollouts = [span for spans in traces.values() for span in spans if is_rollout(span)]
-            return traces if len(rollouts) >= count else None
+        def found() -> bool:
+            spans = itertools.chain.from_iterable(self._jaeger.traces(SERVICE).values())
+            return sum(map(is_rollout, spans)) >= count
 
-        traces = eventually(found, _SECONDS) or {}
+        eventually(found, _SECONDS)
         with suppress(AssertionError):  # what is missing is said by the tests, by name
             eventually(self._all_logged, _SECONDS)
+            eventually(self._all_passed_on, _SECONDS)
         changes = self.exporter.changes("--all")
+        traces = self._jaeger.traces(SERVICE)
         return Told(traces, self._collector.requests_of_spans(), self._collector.records(), changes)
 
     def _all_logged(self) -> bool:
@@ -132,6 +134,11 @@ class Lane:
         changes = self.exporter.changes("--all")
         logged = {one["attributes"]["customresource.change.id"] for one in self._collector.records()}
         return logged == {change["id"] for change in changes if matters(change)}
+
+    def _all_passed_on(self) -> bool:
+        """Whether Jaeger has each span that the Collector received: it takes in those of a request one by one."""
+        received = {span["span_id"] for request in self._collector.requests_of_spans() for span in request}
+        return received == {span["span_id"] for spans in self._jaeger.traces(SERVICE).values() for span in spans}
 
 
 class Lanes(NamedTuple):

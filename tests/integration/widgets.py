@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.servers.launch import KubectlError
 from tests.waiting import eventually
 
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 CHANGES = "customresource_changes_total"
 LISTS = "customresource_exporter_lists_total"
+_NOT_YET = ("no matches for kind", "the server could not find the requested resource")
 Told = tuple[str, str]
 
 
@@ -66,14 +68,14 @@ class Widgets:
             },
         }
         self.cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(crd))
-        self.cluster.kubectl("wait", "--for=condition=Established", "--timeout=20s", f"crd/widgets.{self.group}")
+        self.cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/widgets.{self.group}")
 
     def remove(self) -> None:
         """Remove the CRD, and its objects with it."""
-        self.cluster.kubectl("delete", "crd", f"widgets.{self.group}", "--timeout=30s")
+        self.cluster.kubectl("delete", "crd", f"widgets.{self.group}", "--timeout=60s")
 
     def create(self, *names: str, namespace: str = "default", labels: dict[str, str] | None = None) -> None:
-        """Make objects of size 1; a CRD that is new may need a moment until the server takes them."""
+        """Make objects of size 1; of a CRD that is new, as soon as the server takes them."""
         items = [
             {
                 "apiVersion": f"{self.group}/v1",
@@ -83,9 +85,19 @@ class Widgets:
             }
             for name in names
         ]
-        self.cluster.kubectl(
-            "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-        )
+        manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+        def created() -> bool:
+            try:
+                self.cluster.kubectl("create", "-f", "-", stdin=manifest)
+            except KubectlError as error:
+                # A server says Established a moment before it tells kubectl of the type, or serves it.
+                if not any(words in str(error) for words in _NOT_YET):
+                    raise
+                return False
+            return True
+
+        eventually(created)
 
     def resize(self, name: str, size: int, *, namespace: str = "default") -> None:
         """Change the spec of an object."""
@@ -107,7 +119,7 @@ def told(exporter: Exporter, *flags: str) -> list[Told]:
     return [(change["change"], change["name"]) for change in exporter.changes(*flags)]
 
 
-def eventually_told(exporter: Exporter, count: int, *, timeout: float = 15.0) -> list[Told]:
+def eventually_told(exporter: Exporter, count: int, *, timeout: float = 30.0) -> list[Told]:
     """What the exporter told once there are so many changes."""
     return eventually(lambda: (all_ := told(exporter)) and len(all_) >= count and all_, timeout) or []
 

@@ -9,7 +9,7 @@ import pytest
 from exporter.records import Link
 from exporter.rollout.holding import MAX_SPANS
 from tests.changes.objects import at
-from tests.rollout.world import World, ready, status
+from tests.rollout.world import World, later, ready, status
 
 
 if TYPE_CHECKING:
@@ -141,6 +141,21 @@ def test_when_an_owner_times_out_so_do_its_parts_and_all_is_told_at_once() -> No
     (child,) = told.children
     assert (told.result, told.reason, child.result, child.reason) == ("timed_out", "Creating", "timed_out", "Pending")
     assert told.ended == child.ended == at("11:00:00")
+
+
+def test_a_part_that_was_seen_before_its_owner_comes_first_to_its_own_time() -> None:
+    """Who was seen a moment earlier is given up that moment earlier, and told with its owner all the same."""
+    world = known()
+    part(world, later("10:00:00", 0.0))
+    world.see(later("10:00:00", 0.004), name="app", kind="App", event="added")
+    part(world, "10:00:02", "part", ready("False", reason="Pending"))
+    app(world, "10:00:03", 1, FALSE)
+    world.pass_time("12:00:00")
+
+    (told,) = world.told
+    (child,) = told.children
+    assert (told.result, told.reason, child.result, child.reason) == ("timed_out", "Creating", "timed_out", "Pending")
+    assert (told.ended, child.ended) == (later("11:00:00", 0.004), at("11:00:00"))
 
 
 def test_a_part_that_fails_or_is_superseded_is_told_as_such() -> None:

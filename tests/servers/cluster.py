@@ -6,6 +6,7 @@ Must never build what it starts (`build.py` does), read the user's kubeconfig, o
 from __future__ import annotations
 
 import csv
+import json
 import os
 import secrets
 import ssl
@@ -29,6 +30,7 @@ _CONTROLLERS = (
     "serviceaccount-controller",
 )
 _KUBECTL_SECONDS = 120
+_NAMESPACES = ("default", "kube-system")
 
 
 class KubectlError(Exception):
@@ -76,7 +78,7 @@ class Cluster:
         self.kubeconfig = self.kubeconfig_for("admin", ["system:masters"])
 
     def start(self) -> None:
-        """Start all of it; returns when the API server says that it is ready."""
+        """Start all of it; returns when the API server says that it is ready, and has the namespaces that all have."""
         try:
             self._start_etcd()
             self._start_apiserver()
@@ -238,7 +240,14 @@ class Cluster:
             *self._apiserver_args,
             *extra_args,
         ]
-        self._apiserver.start(command, lambda: answers(f"{self.url}/readyz", self._trust))
+        self._apiserver.start(command, lambda: answers(f"{self.url}/readyz", self._trust) and self._is_furnished())
+
+    def _is_furnished(self) -> bool:
+        """Whether the namespaces of every cluster are there: a new server makes them a moment after it is ready."""
+        user = json.loads(self.kubeconfig.read_text(encoding="utf-8"))["users"][0]["user"]
+        admin = ssl.create_default_context(cafile=self.ca_file)
+        admin.load_cert_chain(user["client-certificate"], user["client-key"])
+        return all(answers(f"{self.url}/api/v1/namespaces/{name}", admin) for name in _NAMESPACES)
 
     def _start_manager(self, server: Server) -> None:
         certificate, key = self._manager_serving
