@@ -104,6 +104,6 @@ def said(trial: Trial, event: str) -> list[dict[str, Any]]:
     return [line for line in trial.exporter.lines() if line["event"] == event]
 
 
-async def until(predicate: Callable[[], Any], within: float = 30.0) -> None:
+async def until(predicate: Callable[[], Any], within: float = 60.0) -> None:
     """Wait beside the writers, whose event loop it is."""
     await asyncio.to_thread(eventually, predicate, within)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import trustme
 
 _SERVICE = "opentelemetry.proto.collector.logs.v1.LogsService"
-_COMMAND_SECONDS = 20.0
+_COMMAND_SECONDS = 30.0
 # By number: a name has two addresses, and gRPC tells only of the trouble with one of them.
 _HOST = "127.0.0.1"
 _OLD = timedelta(days=2)
@@ -141,8 +141,7 @@ class Endpoint:
 
     def __exit__(self, kind: object, *_: object) -> None:
         """End; what went wrong in a rule is raised."""
-        self._do(self.front.close())
-        self._do(self._stop_server())
+        self._do(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -163,11 +162,11 @@ class Endpoint:
 
     def hang(self) -> None:
         """Accept connections and say nothing; those that are open now will never say anything again."""
-        self._loop.call_soon_threadsafe(self.front.hang)
+        self._do(_calling(self.front.hang))
 
     def go_on(self) -> None:
         """Answer over new connections."""
-        self._loop.call_soon_threadsafe(self.front.go_on)
+        self._do(_calling(self.front.go_on))
 
     def restart(self) -> None:
         """Replace the server: one of gRPC says GOAWAY first, and gives up the calls that it is in."""
@@ -198,6 +197,14 @@ class Endpoint:
     async def _start(self) -> None:
         serve = _serve_grpc if self.protocol == "grpc" else _serve_http
         self.front.target, self._stop_server = await serve(self._asked, self._certificate)
+
+    async def _end(self) -> None:
+        await self.front.close()
+        await self._stop_server()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}  # else they end with the loop, whenever that is collected
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     async def _restart(self) -> None:
         stop = self._stop_server
@@ -295,3 +302,8 @@ async def _serve_grpc(ask: Asker, certificate: trustme.LeafCert | None) -> tuple
 
 async def _nothing() -> None:
     """Stop what was never started."""
+
+
+async def _calling(function: Callable[[], None]) -> None:
+    """Call a function in the event loop that this runs in."""
+    function()

@@ -166,7 +166,7 @@ def at_a_commit(exporter: Exporter) -> None:
             row = reading.execute("SELECT seq FROM sqlite_sequence WHERE name = 'changes'").fetchone()
             return int(row[0]) if row else 0
 
-        before, deadline = head(), time.monotonic() + 10
+        before, deadline = head(), time.monotonic() + 30
         while head() == before:
             assert time.monotonic() < deadline, "nothing is committed"
 

@@ -159,8 +159,10 @@ def retry_info(seconds: int) -> dict[str, str | bytes]:
 def restarts(endpoint: Endpoint) -> None:
     """Think about every request for long, and be replaced meanwhile: GOAWAY in the middle of a call."""
     endpoint.rule = taking(seconds=_THINKING_SECONDS)(endpoint)
+    before = len(endpoint.requests)
     for _ in range(2):
-        eventually(partial(_asked_again, endpoint, len(endpoint.requests)), 30)
+        eventually(partial(_asked_again, endpoint, before), 60)
+        before = len(endpoint.requests)  # what is asked of the new server counts as soon as that is there
         endpoint.restart()
 
 

@@ -64,12 +64,12 @@ class Flood:
     def __enter__(self) -> Self:
         """Serve."""
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(30)
         return self
 
     def __exit__(self, *_: object) -> None:
         """End."""
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -90,6 +90,13 @@ class Flood:
             "contexts": [{"name": "flood", "context": {"cluster": "flood", "user": "flood"}}],
         }  # fmt: skip
         self.kubeconfig.write_text(json.dumps(config), encoding="utf-8")
+
+    async def _end(self) -> None:
+        await self._runner.cleanup()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}  # else they end with the loop, whenever that is collected
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     async def _identity(self, _: web.Request) -> web.Response:
         return web.json_response({"metadata": {"uid": CLUSTER}})

@@ -82,6 +82,8 @@ class Front:
         behind: asyncio.StreamWriter | None = None
         try:
             with suppress(OSError):
+                if self._listener is None:
+                    return  # it was accepted a moment before `down`, which did not know of it
                 if self.hanging:
                     silent.set()
                     await _until_it_ends(reader)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _numbers = itertools.count(1)
-_COMMAND_SECONDS = 10.0
+_COMMAND_SECONDS = 30.0
 _PIECE = 64 * 1024
 
 

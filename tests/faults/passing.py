@@ -86,6 +86,7 @@ class Passing:
 
     Attributes:
         asked: all of them, in the order of their arrival
+        answered: those to which the server has given the head of an answer: what a list holds is settled by then
         planned: answers in the server's place; each is given so many times
         alteration: what changes the lines of which watches
         pieces: bytes in a piece of an answer, 0 for as they come, and the seconds after each
@@ -102,6 +103,7 @@ class Passing:
         self._as_admin, self._as_sent = _session(admin), _session(trust)
         self._url = cluster.url
         self.asked: list[Asked] = []
+        self.answered: list[Asked] = []
         self.planned: list[Planned] = []
         self.alteration: tuple[Change, When] | None = None
         self.pieces = (0, 0.0)
@@ -152,6 +154,7 @@ class Passing:
             skip_auto_headers=_ADDED,
             allow_redirects=False,
         ) as answer:
+            self.answered.append(asked)
             response = web.StreamResponse(status=answer.status, reason=answer.reason)
             response.headers.extend((name, value) for name, value in answer.headers.items() if name.lower() not in _HOP)
             await self.going.wait()
@@ -188,15 +191,17 @@ class Passing:
         if request.transport is not None:
             waiting = request.transport._ssl_protocol._transport  # type: ignore[attr-defined]
             connection = request.transport.get_extra_info("socket")
-            while waiting.get_write_buffer_size() or _unsent(connection):  # noqa: ASYNC110 - the kernel tells nobody
+            # Where the client has ended it, asyncio closes the socket a moment before it tells us.
+            while waiting and (waiting.get_write_buffer_size() or _unsent(connection)):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(POLL_SECONDS)
         await self._reset(request)
 
     async def _reset(self, request: web.BaseRequest) -> NoReturn:
         if request.transport is not None:
-            with suppress(OSError):  # closed already
-                connection = request.transport.get_extra_info("socket")
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            connection = request.transport.get_extra_info("socket")
+            if connection is not None:
+                with suppress(OSError):  # closed already
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             request.transport.abort()
         raise asyncio.CancelledError  # there is nobody left to answer
 
@@ -242,5 +247,7 @@ def _session(trust: ssl.SSLContext) -> aiohttp.ClientSession:
 
 
 def _unsent(connection: socket.socket) -> int:
-    """How many bytes the kernel has of a connection that the other side has not taken."""
+    """How many bytes the kernel has of a connection that the other side has not taken; none of one that is closed."""
+    if connection.fileno() == -1:
+        return 0
     return int(struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0])

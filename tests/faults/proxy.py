@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "Instead", "Proxy", "is_list", "is_watch"]
 
-_COMMAND_SECONDS = 10.0
+_COMMAND_SECONDS = 30.0
 
 
 def _any(_: Asked) -> bool:
@@ -92,6 +92,11 @@ class Proxy:
     def asked(self) -> list[Asked]:
         """All requests so far, in the order of their arrival."""
         return list(self._passing.asked)
+
+    @property
+    def answered(self) -> list[Asked]:
+        """The requests to which the server has begun to answer; what a list holds is settled by then."""
+        return list(self._passing.answered)
 
     def cut(self) -> None:
         """Reset (RST) every connection that is open now; new ones work."""

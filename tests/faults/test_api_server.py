@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _STEADY = 15.0
 _SECONDS = 3.0 if FULL else 0.7
 _ROUNDS = 5 if FULL else 1
-pytestmark = pytest.mark.timeout(1800 if FULL else 300)
+pytestmark = pytest.mark.timeout(1800 if FULL else 600)
 
 
 async def test_an_api_server_killed_under_writes_costs_no_net_change(
@@ -42,7 +42,8 @@ async def test_an_api_server_killed_under_writes_costs_no_net_change(
     with Trial(cluster, tmp_path, objects=10) as trial:
         for number in range(_ROUNDS):
             await _killed_while_watched(cluster, trial, seed=number)
-        await trial.settle("API server killed", "watching", record, history=False, times=_ROUNDS)
+        # Whoever was refused for half a minute, as long as a busy machine takes to start a server, tries once a minute.
+        await trial.settle("API server killed", "watching", record, history=False, times=_ROUNDS, within=120.0)
 
 
 @pytest.mark.skipif(not FULL, reason="FAULTS=full: the API server killed in the other phases")
@@ -60,10 +61,10 @@ async def test_an_api_server_killed_at_any_other_time_costs_no_net_change(
         await trial.settle("API server killed", "idle", rows, times=_ROUNDS)
         for number in range(_ROUNDS):
             await _killed_while_listed(cluster, trial, seed=20 + number)
-        await trial.settle("API server killed", "listing", rows, history=False, times=2 * _ROUNDS)
+        await trial.settle("API server killed", "listing", rows, history=False, times=2 * _ROUNDS, within=120.0)
         for number in range(_ROUNDS):
             await _killed_while_flushed(cluster, trial, seed=30 + number)
-        await trial.settle("API server killed", "flushing", rows, history=False, times=_ROUNDS)
+        await trial.settle("API server killed", "flushing", rows, history=False, times=_ROUNDS, within=120.0)
 
 
 async def _killed_idle(cluster: Cluster, trial: Trial) -> None:

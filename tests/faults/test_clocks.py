@@ -139,7 +139,7 @@ async def test_a_jump_loses_and_repeats_nothing(
             if jumps[-1] > DAY:
                 await tidied(trial.exporter)
         phase = "after a sleep" if monotonic else f"set by {min(jumps)} to {max(jumps)} h"
-        row = await trial.settle("clock", phase, record, within=20.0)
+        row = await trial.settle("clock", phase, record)
         await asyncio.to_thread(eventually, lambda: len(endpoint.taken) >= row.versions)
         assert row.versions == len({one.uid for one in endpoint.taken}) == len(endpoint.taken)
 
@@ -157,4 +157,4 @@ async def test_a_clock_ahead_of_the_servers_hides_no_creation(
         async with trial.writing():
             await told_at(trial.exporter, 2)
             await asyncio.sleep(1)  # something is to be created
-        await trial.settle("clock", "ahead of the server's, with a selector", record, within=5.0)
+        await trial.settle("clock", "ahead of the server's, with a selector", record)

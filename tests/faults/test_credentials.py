@@ -91,7 +91,7 @@ async def test_a_token_file_that_is_away_while_it_is_read_again(
             trial.proxy.cut()
             await until(lambda: said(trial, FAILED))
             await asyncio.sleep(2)
-        await trial.settle(f"credentials: token file {trouble}", "watching", record, within=5.0)
+        await trial.settle(f"credentials: token file {trouble}", "watching", record)
         assert len(said(trial, FAILED)) == 1
         assert str(token) in said(trial, FAILED)[0]["error"]
         if trouble == "unreadable":
@@ -141,7 +141,10 @@ async def test_a_401_between_two_pages_of_a_list(
     trial.proxy.instead(NO_LIST, times=1_000, when=lambda asked: "sendInitialEvents" in asked.query)
     trial.proxy.instead(DENIED, times=1, when=lambda asked: "continue" in asked.query)
     with trial:
-        assert sum("limit" in asked.query and "soak" in asked.path for asked in trial.proxy.asked) == 4
+        pages = [one.query for one in trial.proxy.asked if "limit" in one.query and "soak" in one.path]
+        # An audit, of which the first may come at any moment, begins from the first page again.
+        own = [["limit"], *[["continue", "limit"]] * 3]
+        assert [sorted(query) for query in pages][:5] in (own, [*own, ["limit"]])
         async with trial.writing():
             await asyncio.sleep(2)
         await trial.settle("credentials: 401", "between pages", record)

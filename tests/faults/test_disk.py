@@ -138,12 +138,15 @@ async def test_files_that_go_away_are_written_anew(cluster: Cluster, tmp_path: P
     """A directory, a file or a log that is removed or replaced is made again from what is held open; all is told."""
     data = tmp_path / "data"
 
+    def remove() -> None:
+        shutil.rmtree(data.rename(tmp_path / "removed"))  # at once: the exporter looks at any moment, and makes it anew
+
     def replace() -> None:
         (data / "other").write_bytes(_GARBAGE)
         (data / "other").rename(data / "journal.db")
 
     faults: dict[str, Callable[[], object]] = {
-        "disk: directory removed": lambda: shutil.rmtree(data),
+        "disk: directory removed": remove,
         "disk: file replaced": replace,
         "disk: log removed": (data / "journal.db-wal").unlink,
         "disk: file removed": (data / "journal.db").unlink,
@@ -191,7 +194,7 @@ async def test_a_damaged_journal_is_begun_anew(cluster: Cluster, tmp_path: Path,
     path = tmp_path / "data" / "journal.db"
     with Trial(cluster, tmp_path) as trial:
         async with trial.writing():
-            await asyncio.sleep(0.5)
+            await trial.written(50)  # more of the file than the exporter knows by heart after its start
         await trial.settle("disk: none", "before", lambda _: None)
         trial.exporter.stop()
         trial.exporter.start()

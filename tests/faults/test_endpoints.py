@@ -6,6 +6,9 @@ One exporter for each row of faults, all beside the same writers; a row plays on
 from __future__ import annotations
 
 import asyncio
+import json
+import urllib.request
+import uuid
 from functools import partial
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -70,7 +73,7 @@ class Restart(NamedTuple):
 
     def perform(self, stage: Stage, scene: Scene, record: Callable[[Row], None]) -> None:
         """See that it fails and that the log says how, end the exporter, and start one that goes on."""
-        eventually(lambda: self.grows(scene.exporter, scene.endpoint) >= 1, 30)
+        eventually(lambda: self.grows(scene.exporter, scene.endpoint) >= 1, 60)
         assert any(self.tells in line.get("message", "") for line in scene.exporter.lines())
         self.end(scene.exporter)
         assert scene.endpoint.taken == []
@@ -188,16 +191,18 @@ async def test_the_collector_is_killed(
             return [plays[scene.play](scene.exporter, scene.endpoint) for scene in stage.scenes]
 
         def crash() -> None:
-            eventually(partial(has_more, collector, len(collector.records())), 30)
+            eventually(partial(has_more, collector, len(collector.records())), 60)
             before = failures()
             # It acknowledges what it writes a moment later, and that moment is not ours to judge.
             for scene in stage.scenes:
                 scene.exporter.pause()
             eventually(partial(at_rest, collector, [-1, 0]))
+            for _ in range(2):
+                flush(collector)
             collector._server.kill()
             for scene in stage.scenes:
                 scene.exporter.resume()
-            eventually(lambda: all(now > then for now, then in zip(failures(), before, strict=True)), 30)
+            eventually(lambda: all(now > then for now, then in zip(failures(), before, strict=True)), 60)
             collector.start()
 
         async with stage.trial.writing(per_second=PER_SECOND):
@@ -218,6 +223,20 @@ def at_rest(collector: Collector, written: list[int]) -> bool:
     """Tell whether it has written nothing since the last call."""
     written[:] = [written[1], len(collector.records())]
     return written[0] == written[1]
+
+
+def flush(collector: Collector) -> None:
+    """Return once all that it has acknowledged is in its file: a record of ours is, and it writes them in order."""
+    name = uuid.uuid4().hex
+    resource = {"attributes": [{"key": "play", "value": {"stringValue": name}}]}
+    scope = {"logRecords": [{"body": {"stringValue": "here"}}]}
+    logs = {"resourceLogs": [{"resource": resource, "scopeLogs": [scope]}]}
+    request = urllib.request.Request(  # noqa: S310 - our own server
+        f"{collector.http_endpoint}/v1/logs", json.dumps(logs).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        assert answer.status == 200
+    eventually(lambda: any(one["resource"]["play"] == name for one in collector.records()))
 
 
 @pytest.mark.skipif(

@@ -7,6 +7,7 @@ knows no WatchList, so that lists come in pages, whose continue tokens expire wi
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from tests.faults.proxy import Asked
     from tests.faults.table import Row
     from tests.integration.conftest import NewCluster
 
@@ -92,24 +94,24 @@ async def test_what_was_forgotten_while_it_was_listing(
         async with trial.writing():
             await trial.written(50)
         backup.compact(own)
-        before = len(proxy.asked)
+        began = time.monotonic()
 
-        def of_our_type() -> list[dict[str, str]]:
-            asked = [one for one in proxy.asked[before:] if is_list(one) and trial.load.group in one.path]
-            return [one.query for one in asked if one.query.get("limit") != "1"]
+        def of_our_type(requests: list[Asked]) -> list[dict[str, str]]:
+            lists = [one for one in requests if one.at > began and is_list(one) and trial.load.group in one.path]
+            return [one.query for one in lists if one.query.get("limit") != "1"]
 
         await asyncio.to_thread(proxy.dribble, 1024, 0.02)
         async with trial.writing(seed=2):
             starting = asyncio.create_task(asyncio.to_thread(trial.exporter.start))
-            await asyncio.to_thread(eventually, of_our_type, 60)
-            await trial.written(30)  # of what is on the page
+            await asyncio.to_thread(eventually, lambda: of_our_type(proxy.answered), 60)
+            await trial.written(30)  # of what is on the page, which is settled by now
             backup.compact(own)
             await asyncio.to_thread(proxy.dribble, 0, 0.0)
             await starting
         row = await trial.settle("etcd compacted", "listing", record, history=False)
         assert row.lost > 0
         # What an audit asks comes after it.
-        assert [sorted(query) for query in of_our_type()][:3] == [["limit"], ["continue", "limit"], []]
+        assert [sorted(query) for query in of_our_type(proxy.asked)][:3] == [["limit"], ["continue", "limit"], []]
 
 
 async def test_a_history_that_is_always_too_short(own: Cluster, tmp_path: Path, record: Callable[[Row], None]) -> None:

@@ -44,7 +44,7 @@ class Size(NamedTuple):
 
 
 SIZE = Size(200, 20, 300.0) if FULL else Size(10, 3, 30.0)
-pytestmark = pytest.mark.timeout(10 * SIZE.seconds)
+pytestmark = pytest.mark.timeout(max(600.0, 10 * SIZE.seconds))
 
 CONFIG = 'watch: {include: ["cert-manager.io/*", "acme.cert-manager.io/*"]}'
 

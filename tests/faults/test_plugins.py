@@ -123,8 +123,8 @@ async def test_a_plugin_that_hangs_holds_up_nobody_whose_token_still_lives(
             await until(lambda: time.monotonic() - began > 6.5)  # half of the token's life
             trial.proxy.cut()
             await asyncio.sleep(1)
-        row = await trial.settle("credentials: plugin hangs", "token still good", record, within=10.0)
-        assert row.seconds < 10
+        row = await trial.settle("credentials: plugin hangs", "token still good", record, within=20.0)
+        assert row.seconds < 20  # it hangs for 30
         assert said(trial, FAILED) == []  # it hangs still
 
         async with trial.writing(seed=2):

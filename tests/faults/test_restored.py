@@ -150,7 +150,8 @@ class Stage:
     def judge(self, record: Callable[[Row], None], variant: str, phase: str, *, new: Sequence[str] = ()) -> None:
         """Wait until the journal holds what the server has, and look at what was told on the way there."""
         server = on_server(self.widgets)
-        eventually(lambda: in_journal(self.exporter.data_dir) == server, 60)
+        # Whoever was refused for half a minute, as long as a busy machine takes to start a server, tries once a minute.
+        eventually(lambda: in_journal(self.exporter.data_dir) == server, 120)
         seconds = time.monotonic() - self._restored_at
         told = self.exporter.changes()
         since = told[self._before :]

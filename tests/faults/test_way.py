@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _HELD = 3.0
 # More than the silence, in seconds, after which a stream counts as dead; servers remember so few writes for longer.
-_DEAD = 100.0
+_DEAD = 150.0
 pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(not FULL, reason="FAULTS=full: the way to the API server, spoiled as a whole"),

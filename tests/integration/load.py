@@ -39,7 +39,7 @@ _FINALIZED = {"finalizers": ["soak.example.com/wait"]}
 # A server that is away, or says that it is, is asked again so often.
 _AGAIN_SECONDS = 0.1
 _NOT_NOW = frozenset({429, 500, 502, 503, 504})
-_ANSWER = aiohttp.ClientTimeout(total=5.0)
+_ANSWER = aiohttp.ClientTimeout(total=30.0)
 
 
 class UnansweredError(Exception):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.servers.cluster import Cluster
 
-_ANSWER_SECONDS = 10
+_ANSWER_SECONDS = 30
 _RESTORE_SECONDS = 60
 
 
