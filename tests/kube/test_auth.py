@@ -410,10 +410,12 @@ async def test_a_token_file_is_read_again_within_a_minute(tmp_path: Path) -> Non
 @pytest.mark.parametrize(("life", "expected"), [(30, 15), (240, 120), (600, 480), (7200, 600), (-5, 5)])
 async def test_when_a_token_of_a_plugin_is_due(tmp_path: Path, life: int, expected: int) -> None:
     """Two minutes before it ends, half-way where that is too early, and every ten minutes at the latest."""
+    began = time.monotonic()
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + life))
     user = plugin(tmp_path / "login", credential(token="t", expirationTimestamp=at))
     loaded = await auth.load(kubeconfig(tmp_path / "config", user))
-    assert expected == pytest.approx(loaded.credentials.reload_at - time.monotonic(), abs=3)
+    # However long the plugin takes: the end is of whole seconds, and some of these count from when it had answered.
+    assert began + expected - 1.1 <= loaded.credentials.reload_at <= time.monotonic() + expected + 0.1
 
 
 async def test_a_rotating_token_is_loaded_when_it_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
