@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from exporter.records import DriftState, Record
     from exporter.sandbox.script import Place
 
+pytestmark = pytest.mark.timeout(240)  # longer than each of them waits for a demo
 COMMAND = [sys.executable, "-m", "exporter.cli", "demo", "--speed=50"]
 STEPS = [step for scene in DAY for step in scene.steps]
 CONCLUSIONS = [step.concludes for step in STEPS if step.concludes is not None]
@@ -90,8 +91,8 @@ class Running:
 
     @property
     def text(self) -> str:
-        """What it wrote so far."""
-        return self.file.read_text(encoding="utf-8")
+        """What it wrote so far; its last character may be written only in part."""
+        return self.file.read_text(encoding="utf-8", errors="replace")
 
     def wait_for(self, text: str) -> None:
         """Wait until it has written something."""
