@@ -44,7 +44,7 @@ class Sampler:
     def hottest(self) -> list[Hot]:
         """Name the functions that were seen most, with their shares of the whole."""
         counts: Counter[str] = Counter()
-        for code, count in self._seen.items():
+        for code, count in list(self._seen.items()):  # it is looked at meanwhile, too
             counts[_readable(Path(code.co_filename).parts, code.co_qualname)] += count
         return shares(counts.items())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,10 +73,8 @@ class Run:
 
     async def until(self, *words: str) -> list[str]:
         """Wait until these changes are told, and give all that were."""
-        for _ in range(1000):
-            if self.told == list(words):
-                break
-            await asyncio.sleep(0.01)
+        with suppress(TimeoutError):
+            await until(lambda: self.told == list(words))
         return self.told
 
     @property
@@ -106,7 +104,7 @@ def begin(follower: Follower) -> None:
 
 async def until(predicate: Callable[[], object]) -> None:
     """Let everything work until something is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not predicate():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
 
@@ -131,10 +129,7 @@ async def test_objects_of_a_type_that_went_are_deleted_though_the_exporter_died_
             follower.complete(frozenset())
 
             assert await run.until("created 1", "deleted") == ["created 1", "deleted"]
-            for _ in range(100):
-                if not run.journal.definitions():
-                    break
-                await asyncio.sleep(0.05)
+            await until(lambda: not run.journal.definitions())
         assert (run.journal.definitions(), run.journal.scopes()) == ({}, [])
 
 
@@ -178,15 +173,9 @@ async def test_the_end_of_a_type_is_told_though_its_first_list_was_never_complet
         run.journal.define(*WIDGET.identity, OLD.uid, OLD.digest)
         async with run() as follower:
             follower.defined(OLD)
-            for _ in range(100):
-                if run.journal.object(KEY):
-                    break
-                await asyncio.sleep(0.05)
+            await until(lambda: run.journal.object(KEY))
             follower.undefined(OLD)
-            for _ in range(100):
-                if not run.journal.object(KEY):
-                    break
-                await asyncio.sleep(0.05)
+            await until(lambda: not run.journal.object(KEY))
 
             assert run.journal.object(KEY) is None
             assert run.journal.counts() == {}
@@ -270,10 +259,7 @@ async def test_a_selection_knows_what_a_broken_baseline_has_left(tmp_path: Path)
         run.journal.define(*WIDGET.identity, OLD.uid, OLD.digest)
         async with run() as follower:
             follower.defined(OLD)
-            for _ in range(100):
-                if run.journal.object(KEY):
-                    break
-                await asyncio.sleep(0.05)
+            await until(lambda: run.journal.object(KEY))
         async with run(types=TypeSelection(exclude=("example.com/*",))) as follower:
             follower.forget_unselected()
 

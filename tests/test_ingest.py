@@ -229,8 +229,8 @@ async def test_the_loop_commits_what_comes() -> None:
     loop = Loop()
     running = asyncio.create_task(loop.ingest.run())
     await loop.inbox.put(seen(widget(1), "added"))
-    await asyncio.wait_for(loop.journal.wait(0), 5)
+    await asyncio.wait_for(loop.journal.wait(0), 30)
     loop.inbox.close()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)
 
     assert [change.change for _, change in loop.journal.after(0, 9)] == ["created"]

@@ -93,7 +93,7 @@ class Desk:
 
     async def _settled(self, judging: Judging) -> int:
         count = 0
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.journal.noted("drift") != judging._judged_by():
                 count += sum(isinstance(item, Review) for item in self.inbox.take(len(self.inbox)))
                 self.inbox.committed()

@@ -46,7 +46,7 @@ async def running(work: Coroutine[None, None, None]) -> AsyncIterator[asyncio.Ta
 
 async def until(predicate: Callable[[], bool]) -> None:
     """Let the loop work until something is so; a journal is asked in its own thread."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not predicate():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
 

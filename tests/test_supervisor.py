@@ -85,13 +85,13 @@ async def running(folder: Path | None) -> AsyncIterator[Desk]:
     assert desk.supervisor.waiting() == []
     yield desk
     desk.stop.set()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 30)
     assert all(one.ended for one in desk.built)
 
 
 async def until(predicate: Callable[[], bool]) -> None:
     """Let the loop work until something is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not predicate():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
 
@@ -101,7 +101,7 @@ async def test_who_was_ready_stays_ready_while_it_is_built_anew() -> None:
     async with running(None) as desk:
         desk.built[0].may_end.clear()
         rebuilding = asyncio.create_task(desk.supervisor.rebuild())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while desk.built[0].missing != ["stopping"]:
                 assert desk.supervisor.waiting() == []
                 await asyncio.sleep(0)
@@ -126,7 +126,7 @@ async def test_the_end_takes_readiness_although_something_is_built_anew() -> Non
         desk.stop.set()
         await until(lambda: desk.supervisor.waiting() == ["stopping"])
         desk.built[0].may_end.set()
-        await asyncio.wait({rebuilding}, timeout=5)
+        await asyncio.wait({rebuilding}, timeout=30)
         assert rebuilding.cancelled()
     assert len(desk.built) == 1
 
@@ -181,7 +181,7 @@ async def test_who_asks_while_building_fails_waits_for_one_that_succeeds() -> No
     """Trouble with the journal that passes is tried again, and ends in what was asked for."""
     async with running(None) as desk:
         desk.failures = [sqlite3.OperationalError("disk is full")]
-        await asyncio.wait_for(desk.supervisor.rebuild(), 10)
+        await asyncio.wait_for(desk.supervisor.rebuild(), 30)
         assert await desk.page() == "2"
 
 
@@ -198,11 +198,11 @@ async def test_trouble_of_who_worked_before_does_not_outlive_them() -> None:
         desk.failures = [sqlite3.OperationalError("disk is full")]
         shown: set[float | None] = set()
         rebuilding = asyncio.create_task(desk.supervisor.rebuild())
-        async with asyncio.timeout(10):
-            while desk.failures or not rebuilding.done():
+        async with asyncio.timeout(30):
+            while len(desk.built) == 1:  # what is built ends the trouble at once, before whoever asked for it is told
                 shown.add(degraded())
                 await asyncio.sleep(0.01)
-        await rebuilding
+            await rebuilding
         assert shown == {1}  # also while it cannot be built
         assert degraded() == 0
         care.begins("writing", "the journal cannot be written")
@@ -212,5 +212,5 @@ async def test_trouble_of_who_worked_before_does_not_outlive_them() -> None:
 async def test_two_who_ask_at_once_are_both_told() -> None:
     """Each gets one that was begun after it asked."""
     async with running(None) as desk:
-        await asyncio.wait_for(asyncio.gather(desk.supervisor.rebuild(), desk.supervisor.rebuild()), 10)
+        await asyncio.wait_for(asyncio.gather(desk.supervisor.rebuild(), desk.supervisor.rebuild()), 30)
         assert await desk.page() in {"2", "3"}

@@ -4,7 +4,8 @@ What a page has to keep to, so that people and this module read it alike:
 
 - A `console` block holds commands, each behind `$ `, and below each what it prints. It belongs to one terminal that
   lasts for the whole page; `console terminal=NAME` is another one. A command of such another terminal may stay: a
-  block that begins without `$ ` shows what it prints later, and `^C` on a line of its own interrupts it.
+  block that begins without `$ ` shows what it prints later, and `^C` on a line of its own interrupts it. What came
+  sooner than the page has come to it is left to the blocks that follow, and belongs to one of them.
 - A block with `file=NAME` behind its language is a file to be written.
 - `…` stands for any text within a line, and alone in a line for any lines.
 - Times, uids, ids, resourceVersions and ports differ from run to run, and are not compared. Everything else is.
@@ -103,6 +104,15 @@ def agrees(shows: str, printed: str) -> bool:
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in _comparable(printed))) is not None
 
 
+def _beginning(shows: str, printed: str) -> str | None:
+    """Give the whole lines with which what was printed begins as a page shows it; None where it does not."""
+    if not shows.strip():
+        return None if printed.strip() else printed
+    lines = re.findall(r"[^\n]*\n", printed)
+    beginnings = ("".join(lines[:count]) for count in range(len(lines), -1, -1))
+    return next((one for one in beginnings if agrees(shows, one)), None)
+
+
 def _comparable(text: str) -> list[str]:
     for varies, word in _VARIES:
         text = varies.sub(word, text)
@@ -130,7 +140,7 @@ class Terminal:
             start_new_session=True,
         )
         self._printed = bytearray()
-        self._from = self._looked = 0
+        self._from = self._looked = self._seen = 0
         self._used = False
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -147,6 +157,8 @@ class Terminal:
 
     def interrupt(self) -> None:
         """Press Ctrl-C: what runs in the shell gets SIGINT."""
+        unshown = self._printed[self._from : self._seen].decode(errors="replace").strip()
+        assert not unshown, f"no page shows that it printed\n{unshown}"
         self._from = len(self._printed)
         children = Path(f"/proc/{self._shell.pid}/task/{self._shell.pid}/children").read_text(encoding="ascii").split()
         assert children, "nothing runs in this terminal"
@@ -160,9 +172,10 @@ class Terminal:
         ended = re.search(rf"\n?^{_END} (\d+)\n", text, re.MULTILINE)
         return (text[: ended.start()], int(ended[1])) if ended else (text, None)
 
-    def seen(self) -> None:
-        """Leave out from now on what `printed` gave last."""
-        self._from = self._looked
+    def seen(self, text: str) -> None:
+        """Leave out from now on what `printed` gave last begins with; what it had behind that is still to be shown."""
+        self._from += len(text.encode())
+        self._seen = self._looked
 
     def _wait_for_the_end(self) -> None:
         """Let the command before end: one that prints nothing agrees with its page before it has begun."""
@@ -236,11 +249,12 @@ class Session:
         came = ""
         while time.monotonic() < deadline:
             printed, code = terminal.printed()
-            stays = code is None and bool(step.terminal) and step.do != "^C"
-            done = stays or code == 0 or (code is not None and step.do == "^C")
-            if done and agrees(step.shows, printed):
-                if stays:
-                    terminal.seen()
+            if code is None and step.terminal and step.do != "^C":  # it stays
+                shown = _beginning(step.shows, printed)
+                if shown is not None:
+                    terminal.seen(shown)
+                    return shown
+            elif (code == 0 or (code is not None and step.do == "^C")) and agrees(step.shows, printed):
                 return printed
             if code is not None:
                 came = f"exit code {code}\n--- printed\n{printed}"

@@ -23,6 +23,7 @@ from tests.servers import launch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.timeout(180)  # the first waits for real servers
 BETA = "client.authentication.k8s.io/v1beta1"
 # What each tool writes for a user, but for names of the reader's own.
 PLUGINS: dict[str, dict[str, Any]] = {

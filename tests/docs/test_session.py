@@ -66,3 +66,16 @@ def test_a_page_that_is_wrong(tmp_path: Path, step: Step, complaint: str) -> Non
     """A command that prints something else, or fails, is told with its line, the page and what was printed."""
     with Session(tmp_path) as reader, pytest.raises(PageError, match=re.escape(complaint)):
         reader.play(step)
+
+
+def test_what_comes_sooner_than_the_page_is_left_to_its_next_block(tmp_path: Path) -> None:
+    """Two blocks may have been printed before the first of them is looked at; what comes in another order is wrong."""
+    stays = Step(1, "sh -c 'printf \"one\\ntwo\\n\"; exec sleep 60'", "one", terminal="t")
+    with Session(tmp_path) as reader:
+        assert reader.play(stays) == "one\n"
+        assert reader.play(Step(2, "", "two", terminal="t")) == "two\n"
+        reader.play(Step(3, "^C", terminal="t"))
+    with Session(tmp_path) as reader:
+        reader.play(stays)
+        with pytest.raises(AssertionError, match="no page shows that it printed\ntwo"):
+            reader.play(Step(2, "^C", terminal="t"))

@@ -154,7 +154,7 @@ async def test_objects_that_leave_no_room_are_told(tmp_path: Path) -> None:
     upkeep = Upkeep(journal, JournalLimits(), product(), Redactor(b"k"), Health(), frozenset())
     journal.care.refused(await fill(journal, 10))
     running = asyncio.create_task(upkeep.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await until(lambda: journal.care.degraded)
         gone = [key for key, _, _ in journal.objects("example.com", "widgets")]
         journal.commit(Batch(objects=dict.fromkeys(gone)))
@@ -175,7 +175,7 @@ async def test_what_goes_unread_by_an_output_that_is_off_is_no_loss(tmp_path: Pa
     health = Health()
     upkeep = Upkeep(journal, JournalLimits(retention_ns=1), product(), Redactor(b"k"), health, frozenset({"on"}))
     running = asyncio.create_task(upkeep.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await until(lambda: journal.head() == 2 and not journal.after(0, 10))
     running.cancel()
     await asyncio.wait({running})

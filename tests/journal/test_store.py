@@ -274,6 +274,6 @@ async def test_a_record_that_follows_from_no_change_wakes_who_waits(tmp_path: Pa
 
     journal.commit(Batch(records=[record]))
 
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 30)
     assert [(1, record)] == journal.after(0, 10)
     journal.close()

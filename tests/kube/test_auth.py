@@ -271,10 +271,12 @@ async def test_a_plugin_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             ticks += 1
 
     ticking = asyncio.create_task(tick())
-    for seconds in (0.3, 3.0, 30.0):  # on a busy machine it may not have begun within the first of them
+    for seconds in (0.3, 3.0, 30.0):  # on a busy machine neither may have come far within the first of them
         monkeypatch.setattr(plugins, "PLUGIN_TIMEOUT", seconds)
+        child.unlink(missing_ok=True)
+        ticks = 0
         sentence = await refused(kubeconfig(tmp_path / "config", user))
-        if child.exists():
+        if child.exists() and ticks > 3:
             break
     ticking.cancel()
     expected = (
@@ -410,10 +412,12 @@ async def test_a_token_file_is_read_again_within_a_minute(tmp_path: Path) -> Non
 @pytest.mark.parametrize(("life", "expected"), [(30, 15), (240, 120), (600, 480), (7200, 600), (-5, 5)])
 async def test_when_a_token_of_a_plugin_is_due(tmp_path: Path, life: int, expected: int) -> None:
     """Two minutes before it ends, half-way where that is too early, and every ten minutes at the latest."""
+    began = time.monotonic()
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + life))
     user = plugin(tmp_path / "login", credential(token="t", expirationTimestamp=at))
     loaded = await auth.load(kubeconfig(tmp_path / "config", user))
-    assert expected == pytest.approx(loaded.credentials.reload_at - time.monotonic(), abs=3)
+    # However long the plugin takes: the end is of whole seconds, and some of these count from when it had answered.
+    assert began + expected - 1.1 <= loaded.credentials.reload_at <= time.monotonic() + expected + 0.1
 
 
 async def test_a_rotating_token_is_loaded_when_it_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,11 +36,13 @@ class Heard:
 
     async def until(self, last: str) -> list[str]:
         """Wait until something is told, and give all that was told."""
-        for _ in range(500):
-            if last in self.told:
-                return self.told
-            await asyncio.sleep(0.01)
-        pytest.fail(f"never told: {last}; but {self.told}")
+        try:
+            async with asyncio.timeout(30):
+                while last not in self.told:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            pytest.fail(f"never told: {last}; but {self.told}")
+        return self.told
 
     def defined(self, definition: Definition) -> None:
         if self._failures:

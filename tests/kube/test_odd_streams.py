@@ -136,7 +136,7 @@ async def test_a_line_without_end_is_not_waited_for(tmp_path: Path, monkeypatch:
 
 async def test_a_silent_stream_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that has not even a bookmark for too long is opened again, also the first one after a start."""
-    monkeypatch.setattr(reflector, "_SILENCE", 0.2)
+    monkeypatch.setattr(reflector, "_SILENCE", 1.0)
     async with following(tmp_path, page(5), OPEN, page(5), OPEN, version="5") as (server, sink):
         requests = await server.wait_for(4)
 

@@ -161,7 +161,7 @@ async def test_retry_after_is_kept_but_not_for_ever(tmp_path: Path, asked: str, 
                 version="5", mode="catch_up", lists=asyncio.Semaphore(), draw=lambda: 0.0, sleep=sleep,
             )  # fmt: skip
             task = asyncio.create_task(reflector.run())
-            await asyncio.wait_for(done.wait(), 10)
+            await asyncio.wait_for(done.wait(), 30)
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task

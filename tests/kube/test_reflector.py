@@ -72,7 +72,7 @@ async def test_who_waits_to_list_again_keeps_nobody_from_listing(tmp_path: Path)
     """The right to list is given back before the pause that follows a refusal."""
     lists = asyncio.Semaphore(1)
     async with following(tmp_path, status(403, "Forbidden"), lists=lists, pausing=True) as (_, sink):
-        await asyncio.wait_for(sink.paused.wait(), 10)
+        await asyncio.wait_for(sink.paused.wait(), 30)
 
         assert not lists.locked()
 
@@ -184,13 +184,13 @@ async def test_who_is_told_to_stay_away_for_long_says_so_at_once(tmp_path: Path)
     """Eight waits of ten minutes each would keep the program from being ready for an hour and more."""
     away = status(503, "ServiceUnavailable", {"Retry-After": "600"})
     async with following(tmp_path, away, pausing=True) as (_, sink):
-        await asyncio.wait_for(sink.paused.wait(), 10)
+        await asyncio.wait_for(sink.paused.wait(), 30)
         assert sink.told == ["degraded", "restarted http_503"]
 
 
 async def test_a_quiet_type_without_bookmarks_is_not_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that sends none is asked after each silence, and its answer is a sign of life; one that does is not."""
-    monkeypatch.setattr(reflector, "_SILENCE", 0.1)
+    monkeypatch.setattr(reflector, "_SILENCE", 1.0)
     async with following(tmp_path, page(1), OPEN, page(1), OPEN, version="5") as (server, sink):
         await server.wait_for(4)
         assert sink.receipts == 1
@@ -270,7 +270,7 @@ async def test_what_was_not_handed_on_does_not_count_as_seen(tmp_path: Path) -> 
             await put(item)
 
         sink.put = stuck  # type: ignore[method-assign]
-        await asyncio.wait_for(full.wait(), 10)
+        await asyncio.wait_for(full.wait(), 30)
         assert sink.reflector is not None
         assert (sink.reflector.version, [short(item) for item in sink.items]) == ("6", ["modified 6 live"])
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
+from exporter.backoff import Backoff
 from exporter.errors import ClusterError
 from exporter.kube import auth
 from exporter.kube.auth import AuthRefresher
@@ -20,6 +21,12 @@ OLD = Credentials(
     authorization="Bearer old", server="https://one", tls=None, authority=b"", server_name=None, proxy=None,
     reload_at=0.0, ends_at=math.inf, material=(),
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a pause outlast any test, however slowly that goes on."""
+    monkeypatch.setattr(auth, "_AGAIN", Backoff(first=30.0))
 
 
 class Source:

@@ -52,7 +52,7 @@ class Recorder:
     async def until(self, count: int) -> list[str]:
         """Wait for so many items and give them in short."""
         async with self._grown:
-            await asyncio.wait_for(self._grown.wait_for(lambda: len(self.items) >= count), 10)
+            await asyncio.wait_for(self._grown.wait_for(lambda: len(self.items) >= count), 30)
         return [short(item) for item in self.items]
 
     def synced(self) -> None:

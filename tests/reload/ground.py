@@ -76,7 +76,7 @@ class Ground:
             data=json.dumps(body).encode(),
             headers={"Content-Type": _MERGE if method == "PATCH" else "application/json", "User-Agent": "tester"},
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             found: dict[str, Any] = json.load(answer)
             return found
 

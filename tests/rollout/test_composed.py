@@ -6,6 +6,8 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from exporter.sandbox.apiserver.server import emulate
 from exporter.sandbox.hands import reach
 from tests.integration.exporting import Exporter
@@ -17,6 +19,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.timeout(180)  # it starts a program often, to ask what the exporter has seen
 _SECONDS = 30.0
 
 

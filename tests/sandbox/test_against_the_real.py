@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from exporter.sandbox.apiserver.kinds import Kind
     from tests.contract.wire import Wire
 
+pytestmark = pytest.mark.timeout(180)  # the first waits for real servers
 Object = dict[str, Any]
 
 _STRING: Object = {"type": "string"}

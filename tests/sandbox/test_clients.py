@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.timeout(180)  # some start a dozen programs, one after the other
 ORDERS = {
     "apiVersion": DATABASE.api_version,
     "kind": DATABASE.kind,

@@ -35,7 +35,7 @@ WATCH_LIST = {
     "allowWatchBookmarks": "true",
 }
 REFUSALS = {403: "Forbidden", 429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable"}
-_SECONDS = 10.0
+_SECONDS = 30.0
 
 # What befalls the stream of a reflector, and what the reflector then tells.
 BEFALLS: dict[str, tuple[Callable[[Faults], Switch], str]] = {

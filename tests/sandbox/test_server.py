@@ -225,7 +225,7 @@ def test_it_runs_as_a_program(tmp_path: Path, number: signal.Signals) -> None:
         assert process.stdout is not None
         lines = [process.stdout.readline().split() for _ in range(2)]
         process.send_signal(number)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=30)
     assert [line[0] for line in lines] == ["address:", "kubeconfig:"]
     cluster = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))["clusters"][0]["cluster"]
     assert (lines[0][1], str(kubeconfig)) == (cluster["server"], lines[1][1])
@@ -240,5 +240,5 @@ def test_a_kubeconfig_that_was_not_asked_for_is_removed() -> None:
         _, written = (Path(process.stdout.readline().split()[1]) for _ in range(2))
         assert written.exists()
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=30)
     assert not written.parent.exists()

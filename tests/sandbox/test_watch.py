@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.sandbox.conftest import Ground
 
 MANY = 300
-_SECONDS = 20.0
+_SECONDS = 30.0
 
 
 async def test_a_stream_that_nobody_reads_is_broken(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:

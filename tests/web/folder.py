@@ -177,7 +177,7 @@ async def serving(folder: Folder) -> AsyncIterator[Served]:
 
 async def until(predicate: Callable[[], bool]) -> None:
     """Let the loop work until something is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not predicate():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
 

@@ -132,7 +132,7 @@ async def test_a_changed_certificate_is_noticed_by_itself(folder: Folder) -> Non
     async with serving(folder) as served:
         watching = served.watch()
         folder.issue(other)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await ask(served.url, trusting(other)) != 200:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.02)
         watching.cancel()

@@ -20,6 +20,7 @@ from exporter.metrics.health import Health
 from exporter.web import server
 from exporter.web.door import Door
 from exporter.web.server import Address
+from tests.servers.process import free_port
 
 
 if TYPE_CHECKING:
@@ -344,7 +345,8 @@ def test_a_slow_reader_holds_up_nobody(run: Callable[..., None]) -> None:
 
 async def test_the_port_is_free_after_the_end() -> None:
     """What was bound can be bound again at once."""
-    async with serve(ANY, pages(), nothing) as first:
+    # A port that no connection of anybody is given meanwhile.
+    async with serve(f"127.0.0.1:{free_port()}", pages(), nothing) as first:
         await get(first, "/healthz")
     async with serve(str(first), pages(), nothing) as second:
         assert first == second

@@ -165,7 +165,7 @@ def _connect(served: Served, context: ssl.SSLContext | None) -> None:
     """Connect once, say something, and wait until it is over; asyncio's own client would send no alert."""
     with (
         suppress(OSError),  # as an error of TLS is one
-        socket.create_connection(place(served), 10) as plain,
+        socket.create_connection(place(served), 30) as plain,
         context.wrap_socket(plain, server_hostname="localhost") if context else plain as one,
     ):
         one.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
