@@ -25,6 +25,7 @@ from aiohttp import web
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from tests.faults.front import Front
+from tests.faults.loops import end_all
 
 
 if TYPE_CHECKING:
@@ -201,10 +202,7 @@ class Endpoint:
     async def _end(self) -> None:
         await self.front.close()
         await self._stop_server()
-        rest = asyncio.all_tasks() - {asyncio.current_task()}  # else they end with the loop, whenever that is collected
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        await end_all()
 
     async def _restart(self) -> None:
         stop = self._stop_server

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from bench import objects
 from bench.scripted import CLUSTER, EMPTY, Script
+from tests.faults.loops import end_all
 
 
 if TYPE_CHECKING:
@@ -93,10 +94,7 @@ class Flood:
 
     async def _end(self) -> None:
         await self._runner.cleanup()
-        rest = asyncio.all_tasks() - {asyncio.current_task()}  # else they end with the loop, whenever that is collected
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        await end_all()
 
     async def _identity(self, _: web.Request) -> web.Response:
         return web.json_response({"metadata": {"uid": CLUSTER}})

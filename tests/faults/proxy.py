@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
+from tests.faults.loops import end_all
 from tests.faults.passing import POLL_SECONDS, RESET, Asked, Instead, Passing, Planned, is_list, is_watch
 from tests.servers.identity import Authority, write_kubeconfig
 from tests.servers.process import free_port
@@ -159,10 +160,7 @@ class Proxy:
         await self._server.shutdown(1)
         await self._passing.close()
         self._place.close()
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        await end_all()
 
     def _bound(self) -> socket.socket:
         """A socket that has the port but does not listen: connections are refused, and nobody else gets it."""
