@@ -74,7 +74,8 @@ def retraced(rollout: Rollout, trace: str) -> Rollout:
 def _stages(now: Open, result: RolloutResult, ended: Timestamp) -> Iterator[Stage]:
     """Turn marks into stages: each from the mark of the same condition before, or from the start.
 
-    What came to its end by itself has what was seen until then, also where all of it was seen at once.
+    What came to its end by itself has what was seen until then, also where all of it was seen at once. What another
+    version ended has all that was seen before that, be its end, by the object's own word, an earlier time.
     """
     begun = now.begun
     last: dict[str, Timestamp] = {}
@@ -86,7 +87,7 @@ def _stages(now: Open, result: RolloutResult, ended: Timestamp) -> Iterator[Stag
 
     by_itself = result in ("converged", "failed")
     for mark in now.marks[: now.by_then] if by_itself else now.marks:
-        if mark.at > ended and not by_itself:
+        if mark.at > ended and result == "timed_out":
             continue
         started = last.get(mark.type, begun.started)
         last[mark.type] = at = min(max(mark.at, started), ended)

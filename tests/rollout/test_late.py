@@ -11,7 +11,7 @@ from exporter.rollout.rules import Claim, Rules
 from tests.changes.objects import at, entry
 from tests.rollout.test_family import FALSE, app, known, part
 from tests.rollout.test_lifecycle import created, only, stages
-from tests.rollout.world import World, ready, status
+from tests.rollout.world import World, later, ready, status
 
 
 if TYPE_CHECKING:
@@ -65,6 +65,20 @@ def test_after_a_restart_two_seconds_are_late(restarts: bool, ended: str) -> Non
     world.pass_time("10:01:00")
 
     assert only(world).ended == at(ended)
+
+
+def test_what_was_seen_before_the_next_change_is_a_stage_though_that_says_to_be_older() -> None:
+    """Of two versions that come together after a restart, one may be seen just in time, and the other just too late."""
+    world = created()
+    world.restart("10:00:01")
+    unready = ready("False", lastTransitionTime=stamp("10:00:02"))
+    world.see(later("10:00:02", 0.9), status=status(1, unready))
+    edited = {"managedFields": [entry("kubectl-edit", "spec.size", time=stamp("10:00:02"))]}
+    world.see(later("10:00:02", 1.1), generation=2, status=status(1, unready), meta=edited)
+    world.pass_time("10:05:00")
+
+    assert (only(world).result, only(world).ended) == ("superseded", at("10:00:02"))
+    assert ("Ready", "", "False", "10:00:00", "10:00:02") in stages(only(world))
 
 
 def test_what_an_object_began_with_is_no_stage() -> None:
