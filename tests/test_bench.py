@@ -16,6 +16,7 @@ from bench.cases import CASES, FULL
 from bench.figures import Case, Figure, Hot, Results, alone, compared
 from bench.hot import Sampler, shares
 from bench.scripted import Script, chunks
+from bench.server import listed
 from bench.texts import TEXTS
 from bench.wire import body_of
 
@@ -48,6 +49,17 @@ def test_an_answer_is_whole_with_its_last_byte_and_not_before(answer: bytes, bod
 
 
 # -- what is made -----------------------------------------------------------------------------------------------
+
+
+def test_a_list_has_what_the_watch_has_shown() -> None:
+    """Else the exporter's audit would find thousands of objects too many, and list everything again while measured."""
+    first, _ = objects.lines("spec", types=2, objects=6, size=SMALL, changes=0)
+    lines = Script(2, first).first[f"/apis/{objects.GROUP}/v1/{objects.plural(1)}"]
+    *shown, last = [json.loads(line)["object"]["metadata"] for line in lines]
+    there = json.loads(listed(lines))
+
+    assert [one["metadata"] for one in there["items"]] == shown
+    assert there["metadata"]["resourceVersion"] == last["resourceVersion"]
 
 
 @pytest.mark.parametrize("kib", [2, 10])
