@@ -12,7 +12,8 @@ mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount --bind "$CONFIG" "$root/mnt"
-# The environment is that of the image, and nothing of ours.
+# The environment is that of the image, and nothing of ours. Who becomes another user no longer dies with who began it
+# (--kill-child of unshare), so that is said once more.
 exec /usr/bin/env -i PATH="$IMAGE_PATH" HOME="$IMAGE_HOME" PYTHONUNBUFFERED=1 \
     /usr/sbin/chroot --userspec=65532:65532 --groups=65532 "$root" \
-    /usr/bin/setpriv --no-new-privs sh -c 'cd /data && exec "$@"' sh "$@"
+    /usr/bin/setpriv --no-new-privs --pdeathsig KILL sh -c 'cd /data && exec "$@"' sh "$@"

@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from tests.deploy.chart import ROOT, container, render
 from tests.servers.process import Server, answers, free_port
+from tests.waiting import eventually
 
 
 if TYPE_CHECKING:
@@ -209,3 +210,4 @@ def test_it_follows_a_cluster(image: Image, cluster: Cluster, tmp_path: Path) ->
     server = Server("customresource-exporter", tmp_path / "log")
     server.start(command, lambda: answers(f"http://127.0.0.1:{port}/readyz"))
     server.terminate()
+    eventually(lambda: not answers(f"http://127.0.0.1:{port}/readyz"))
