@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 
 
-__all__ = ["__version__"]
+__all__ = ["PROGRAM", "__version__"]
 
-__version__ = version("customresource-exporter")
+PROGRAM = "customresource-exporter"
+__version__ = version(PROGRAM)

@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from exporter import __version__
+from exporter import PROGRAM, __version__
 from exporter.errors import ExporterError, UsageError
 from exporter.options import RunOptions
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from exporter.timestamps import Timestamp
 
 
-PROGRAM = "customresource-exporter"
 _DEFAULTS = RunOptions()
 
 
@@ -120,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         "object",
         nargs="?",
         metavar="KIND/NAME",
-        help="explain field by field; globs; /NAME may be left out",
+        help="explain field by field; globs; KIND or /NAME may be left out",
     )
     flag("--namespace", metavar="N", help="namespace of the object; '' for what is cluster-scoped; globs")
     flag("--all", action="store_true", help="what is as declared, too")
@@ -133,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         "object",
         nargs="?",
         metavar="KIND/NAME",
-        help="draw its last rollout as a waterfall; globs; /NAME may be left out",
+        help="draw its last rollout as a waterfall; globs; KIND or /NAME may be left out",
     )
     flag("--namespace", metavar="N", help="namespace of the object; '' for what is cluster-scoped; globs")
     flag("--since", type=_since, metavar="T", help="those that have ended since, too: 1h, or a time")

@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from exporter import PROGRAM
 from exporter.errors import UsageError
 from exporter.history import CHANGE_TYPES, Filters, changes_like, query
 from exporter.journal.read import reading
@@ -54,7 +55,7 @@ def show(options: argparse.Namespace) -> int:
         if not told:
             expect(reader, options.data_dir, asked)
         if not told and options.output == "table":
-            sys.stderr.write(f"nothing matches; the journal holds {_held(reader)}\n")
+            sys.stderr.write(f"{PROGRAM}: nothing matches; the journal holds {_held(reader)}\n")
     return 0
 
 

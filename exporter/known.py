@@ -33,7 +33,9 @@ def expect(reader: Reader, data_dir: str | Path, asked: Filters) -> None:
     name = asked.name
     if not name or any(sign in name for sign in "*?["):
         return
-    asked = Filters(kind=asked.kind, namespace=asked.namespace, name=name)  # whenever, and whatever was done to it
+    asked = Filters(
+        kind=asked.kind or None, namespace=asked.namespace, name=name
+    )  # whenever, and whatever was done to it
     if any(asked.covers(*place, name) for place in reader.called(name)):
         return
     if any(asked.selects(change) for change in changes(reader.scan())):

@@ -181,7 +181,7 @@ def test_nothing_found_is_said(
     journal.commit(Batch(changes=changes))
     journal.close()
     arguments = ["changes", "--data-dir", str(tmp_path), "--kind", "Nosuchkind"]
-    sentence = f"nothing matches; the journal holds {expected}\n"
+    sentence = f"customresource-exporter: nothing matches; the journal holds {expected}\n"
     assert run(capsys, *arguments) == (0, "", sentence)
     assert run(capsys, *arguments, "-o", "json") == (0, "", "")
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter import PROGRAM
 from exporter.journal.read import open_reader
 from exporter.records import encode_record
 from exporter.sandbox.apiserver.server import emulate
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from exporter.sandbox.hands import Hands
     from exporter.sandbox.screen import Screen
 
-PROGRAM = "customresource-exporter"
 INTERRUPTED = 130
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _INTRODUCTION = (
