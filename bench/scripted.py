@@ -11,6 +11,9 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+from msgspec import Struct
+
 from bench import objects
 
 
@@ -24,6 +27,27 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 # What a watch that flows gives at once.
 _CHUNK = 64 * 1024
 EMPTY = b'{"kind":"List","metadata":{"resourceVersion":"1"},"items":[]}'
+
+
+class _Object(Struct):
+    metadata: dict[str, msgspec.Raw]
+
+
+class _Event(Struct):
+    type: str
+    object: _Object
+
+
+def listed(lines: Sequence[bytes]) -> bytes:
+    """Make a list of the metadata of what is there before the changes, as the audit of an exporter asks for it."""
+    events = [msgspec.json.decode(line, type=_Event) for line in lines]
+    items = [event.object for event in events if event.type == "ADDED"]
+    return msgspec.json.encode({"kind": "List", "metadata": {"resourceVersion": "1"}, "items": items})
+
+
+def answer(whole: bytes, query: Mapping[str, str]) -> bytes:
+    """Answer who asks for a list; by one of a single object it is asked whether the server is behind: it is not."""
+    return EMPTY if query.get("limit") == "1" else whole
 
 
 class Script:

@@ -11,35 +11,15 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING
 
-import msgspec
 import uvloop
 from aiohttp import web
-from msgspec import Struct
 
 from bench import objects
-from bench.scripted import CLUSTER, EMPTY, Script, chunks
+from bench.scripted import CLUSTER, Script, answer, chunks, listed
 
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bench.objects import Sort
-
-
-class _Object(Struct):
-    metadata: dict[str, msgspec.Raw]
-
-
-class _Event(Struct):
-    type: str
-    object: _Object
-
-
-def listed(lines: Sequence[bytes]) -> bytes:
-    """Answer a list with the metadata of what is there before the changes, as the audit of an exporter asks for it."""
-    events = [msgspec.json.decode(line, type=_Event) for line in lines]
-    items = [event.object for event in events if event.type == "ADDED"]
-    return msgspec.json.encode({"kind": "List", "metadata": {"resourceVersion": "1"}, "items": items})
 
 
 class ScriptedServer:
@@ -86,8 +66,8 @@ class ScriptedServer:
 
     async def _collection(self, request: web.Request) -> web.StreamResponse:
         if "watch" not in request.query:
-            one = request.query.get("limit") == "1"  # whether we are behind is asked by a list of one: we are not
-            return web.Response(body=EMPTY if one else self._lists[request.path], content_type="application/json")
+            body = answer(self._lists[request.path], request.query)
+            return web.Response(body=body, content_type="application/json")
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.enable_chunked_encoding()
         await response.prepare(request)

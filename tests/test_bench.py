@@ -15,8 +15,7 @@ from bench import deliver, machine, objects, page, peer, pipeline
 from bench.cases import CASES, FULL
 from bench.figures import Case, Figure, Hot, Results, alone, compared
 from bench.hot import Sampler, shares
-from bench.scripted import Script, chunks
-from bench.server import listed
+from bench.scripted import Script, chunks, listed
 from bench.texts import TEXTS
 from bench.wire import body_of
 

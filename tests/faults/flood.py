@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from aiohttp import web
 
 from bench import objects
-from bench.scripted import CLUSTER, EMPTY, Script
+from bench.scripted import CLUSTER, Script, answer, listed
 from tests.faults.loops import end_all
 
 
@@ -52,7 +52,9 @@ class Flood:
         draw = random.Random(1)  # noqa: S311 - the same in every run
         there = [objects.shown(0, index, objects.KIB, draw) for index in range(count)]
         lines = [objects.Line(0, objects.event("ADDED", one)) for one in there]
-        self._first = {path: b"".join(told) for path, told in Script(1, lines).first.items()}
+        first = Script(1, lines).first
+        self._first = {path: b"".join(told) for path, told in first.items()}
+        self._lists = {path: listed(told) for path, told in first.items()}
         self._changes = [_templates(one, draw) for one in there]
         self._new = objects.shown(0, 999_999, objects.KIB, draw)
         self.kubeconfig = directory / "flood.kubeconfig"
@@ -101,7 +103,8 @@ class Flood:
 
     async def _collection(self, request: web.Request) -> web.StreamResponse:
         if "watch" not in request.query:
-            return web.Response(body=EMPTY, content_type="application/json")
+            body = answer(self._lists[request.path], request.query)
+            return web.Response(body=body, content_type="application/json")
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.enable_chunked_encoding()
         await response.prepare(request)
