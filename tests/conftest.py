@@ -9,9 +9,8 @@ from hypothesis import HealthCheck, settings
 
 
 _HERE = Path(__file__).parent
-# The first test that asks for a server waits until it has started; one that starts several waits for each.
-_OF_SERVERS = tuple(_HERE / name for name in ("contract", "deploy", "integration"))
-_SERVER_SECONDS = 180
+# By directory: the first test that asks for a server waits until it has started, one that starts several for each.
+_SECONDS = {"contract": 180, "deploy": 180, "faults": 300, "integration": 180, "reload": 180}
 
 # Under CI=true its own profile does the same, and draws the same every time.
 if settings.get_current_profile_name() == "default":
@@ -22,5 +21,6 @@ if settings.get_current_profile_name() == "default":
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test of real servers that says nothing of it more time than others get."""
     for item in items:
-        if item.get_closest_marker("timeout") is None and any(map(item.path.is_relative_to, _OF_SERVERS)):
-            item.add_marker(pytest.mark.timeout(_SERVER_SECONDS))
+        seconds = _SECONDS.get(item.path.relative_to(_HERE).parts[0])
+        if seconds is not None and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(seconds))

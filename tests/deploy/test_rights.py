@@ -208,7 +208,7 @@ def test_an_upgrade_reaches_the_running_exporter(furnished: Cluster, tmp_path: P
         put(furnished, *objects)
         mount(objects, tmp_path / "config", "2")
         gadgets = frozenset({"customresource_group": OTHER[0], "customresource_kind": "Gadget"}.items())
-        eventually(lambda: exporter.metrics().get(("customresource_exporter_watch_synced", gadgets)) == 1, 30)
+        eventually(lambda: exporter.metrics().get(("customresource_exporter_watch_synced", gadgets)) == 1)
         put(furnished, example(*OTHER, "team-a", "upgraded"))
         eventually(lambda: exporter.changes("--kind=Gadget", "--name=upgraded"))
 

@@ -128,7 +128,7 @@ class Stack:
         kubectl("apply", "--server-side", "-f", str(_MANIFESTS))
         kubectl("apply", "-f", "-", stdin=_READABLE)
         # There are no nodes: the program runs here, and not as the pod that nobody starts.
-        eventually(lambda: "watch" in kubectl("get", f"clusterrole/{NAME}", "-o", "jsonpath={.rules}"), 30)
+        eventually(lambda: "watch" in kubectl("get", f"clusterrole/{NAME}", "-o", "jsonpath={.rules}"))
         token = kubectl("create", "token", NAME, f"--namespace={NAME}").strip()
         write_kubeconfig(self._kubeconfig, self.cluster.url, self.cluster.ca_file, {"token": token})
 

@@ -24,9 +24,9 @@ def _named_in_logs(stack: Stack) -> set[str]:
 
 def test_a_log_line_leads_to_its_trace(stack: Stack) -> None:
     """The traces that the records of an object name, one for each of its generations, are in Jaeger once they end."""
-    eventually(lambda: len(_named_in_logs(stack)) >= 3, 30)
+    eventually(lambda: len(_named_in_logs(stack)) >= 3)
 
-    eventually(lambda: _named_in_logs(stack) <= stack.jaeger.traces(NAME).keys(), 30)
+    eventually(lambda: _named_in_logs(stack) <= stack.jaeger.traces(NAME).keys())
 
 
 def test_an_exemplar_leads_to_its_trace(stack: Stack) -> None:
@@ -39,4 +39,4 @@ def test_an_exemplar_leads_to_its_trace(stack: Stack) -> None:
     named = {exemplar["labels"]["trace_id"] for series in found for exemplar in series["exemplars"]}
 
     assert named
-    eventually(lambda: named <= stack.jaeger.traces(NAME).keys(), 30)
+    eventually(lambda: named <= stack.jaeger.traces(NAME).keys())

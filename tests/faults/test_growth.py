@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(1800)
 
-# Caches fill first. Then a leak of LEAK bytes for each event, which is less than any object that is kept takes with its
-# place in a table, would be far above what resident memory does by itself: up to 35 over the short run.
+# Caches fill first. Then a leak of LEAK bytes for each event would be far above what resident memory does by itself.
 WARM, EVENTS = (100_000, 1_000_000) if FULL else (10_000, 30_000)
-LEAK = 10.0 if FULL else 120.0
+LEAK = 10.0 if FULL else 60.0
 SIZE = 64 * 2**20 if FULL else 8 * 2**20
 # Files that are open for a moment: those of the tidying, a scrape, a request.
 FILES = 6

@@ -183,8 +183,8 @@ def test_a_crd_that_hangs_while_it_is_removed(cluster: Cluster, tmp_path: Path) 
         assert len(told(exporter)) == 3
         widgets.patch("held", {"metadata": {"finalizers": None}})
 
-        eventually(lambda: told(exporter)[-1] == ("deleted", "held"), 30)
-        eventually(lambda: "type removed" in exporter.log, 30)
+        eventually(lambda: told(exporter)[-1] == ("deleted", "held"))
+        eventually(lambda: "type removed" in exporter.log)
         assert [change for change, _ in told(exporter)].count("deleted") == 2
 
 

@@ -115,7 +115,7 @@ def test_a_removed_type_takes_its_series_and_its_objects_are_deleted(cluster: Cl
         widgets.remove()
 
         assert sorted(eventually_told(exporter, 2)) == [("deleted", "a"), ("deleted", "b")]
-        eventually(lambda: series(exporter, widgets.group) == [], 30)
+        eventually(lambda: series(exporter, widgets.group) == [])
     with exporter:
         assert series(exporter, widgets.group) == []
 
@@ -158,7 +158,7 @@ def test_a_type_removed_while_the_exporter_was_down_is_told(cluster: Cluster, tm
     with exporter:
         assert sorted(eventually_told(exporter, 2)) == [("deleted", "a"), ("deleted", "b")]
         assert [change.get("gap") for change in exporter.changes()] == [True, True]
-        eventually(lambda: series(exporter, widgets.group) == [], 30)
+        eventually(lambda: series(exporter, widgets.group) == [])
 
 
 def test_a_new_default_in_the_schema_is_silent(cluster: Cluster, tmp_path: Path) -> None:

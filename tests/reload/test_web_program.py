@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(180)  # each starts two programs
-
 
 @pytest.fixture
 def ground(tmp_path: Path) -> Iterator[Ground]:
@@ -90,7 +88,7 @@ def test_the_program_lets_in_whom_its_files_say(ground: Ground, folder: Folder) 
         folder.issue()
         folder.write({"basic_auth_users": {"alice": bcrypt.hashpw(b"right", bcrypt.gensalt(5)).decode()}}, mutual())
         other = members.issue_cert("client")
-        eventually(lambda: found(url, other, ALICE) == 200, 30)
+        eventually(lambda: found(url, other, ALICE) == 200)
         assert successful(url, other)
         assert [found(url, *row) for row in [*table[:3], (member, ALICE), (other, "")]] == [*[REFUSED] * 4, 401]
 
